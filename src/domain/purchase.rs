@@ -1,0 +1,186 @@
+//! The life of a purchase: states, reasons, and the record that an account keeps of it.
+
+use std::sync::Arc;
+
+use super::ids::{PostId, PurchaseId};
+use super::offer::Terms;
+use super::time::Time;
+
+/// States of DESIGN section 3. `Rejected` is the state of a buy that opened nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    Ordered,
+    Waitlisted,
+    Prompted,
+    Approving,
+    Paying,
+    Authorized,
+    Fulfilled,
+    Rejected,
+    SoldOut,
+    Expired,
+    Cancelled,
+    Declined,
+}
+
+/// Why a transition or a rejection happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    NotLinked,
+    CardNotActive,
+    Frozen,
+    Country,
+    NotOpen,
+    Stale,
+    Duplicate,
+    LimitPending,
+    LimitPurchases,
+    LimitSpend,
+    SoldOut,
+    Retweet,
+    ManualRetweet,
+    Quote,
+    BothTags,
+    Late,
+    Early,
+    Overloaded,
+    NoPurchase,
+    Deleted,
+    CancelledByUser,
+    Unlinked,
+    PromptFailed,
+    Declined,
+    PaymentTimeout,
+    ApprovalRefused,
+    ApprovalTimeout,
+}
+
+/// One purchase of one account. Small: a million of them wait in memory at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Purchase {
+    pub id: PurchaseId,
+    pub terms: Arc<Terms>,
+    /// First id of the ordering post.
+    pub order_post: PostId,
+    /// The version that ordered; equal to `order_post` unless the post was edited.
+    pub order_version: PostId,
+    pub ordered_at: Time,
+    /// Where the window counts from: `ordered_at`, or the event time of what freed a waitlisted unit.
+    pub window_from: Time,
+    pub state: State,
+    /// When the state ends by itself: the confirm deadline of a prompted purchase, the end of the cancel window of an
+    /// authorized one.
+    pub deadline: Option<Time>,
+    /// The prompt's post id, once `replies.posted` told it.
+    pub prompt_post: Option<PostId>,
+    pub confirm: Option<(PostId, Time)>,
+    /// First ids of confirms that were rejected against this purchase, so that a redelivery is not told twice.
+    pub rejected_confirms: Vec<PostId>,
+}
+
+impl State {
+    pub const ALL: [State; 12] = [
+        State::Ordered,
+        State::Waitlisted,
+        State::Prompted,
+        State::Approving,
+        State::Paying,
+        State::Authorized,
+        State::Fulfilled,
+        State::Rejected,
+        State::SoldOut,
+        State::Expired,
+        State::Cancelled,
+        State::Declined,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Ordered => "ordered",
+            State::Waitlisted => "waitlisted",
+            State::Prompted => "prompted",
+            State::Approving => "approving",
+            State::Paying => "paying",
+            State::Authorized => "authorized",
+            State::Fulfilled => "fulfilled",
+            State::Rejected => "rejected",
+            State::SoldOut => "sold_out",
+            State::Expired => "expired",
+            State::Cancelled => "cancelled",
+            State::Declined => "declined",
+        }
+    }
+
+    /// Waits for something: stock, a confirm, an approval, a payment.
+    pub fn waits(self) -> bool {
+        matches!(self, State::Ordered | State::Waitlisted | State::Prompted | State::Approving | State::Paying)
+    }
+
+    pub fn succeeded(self) -> bool {
+        matches!(self, State::Authorized | State::Fulfilled)
+    }
+}
+
+impl Reason {
+    pub const ALL: [Reason; 27] = [
+        Reason::NotLinked,
+        Reason::CardNotActive,
+        Reason::Frozen,
+        Reason::Country,
+        Reason::NotOpen,
+        Reason::Stale,
+        Reason::Duplicate,
+        Reason::LimitPending,
+        Reason::LimitPurchases,
+        Reason::LimitSpend,
+        Reason::SoldOut,
+        Reason::Retweet,
+        Reason::ManualRetweet,
+        Reason::Quote,
+        Reason::BothTags,
+        Reason::Late,
+        Reason::Early,
+        Reason::Overloaded,
+        Reason::NoPurchase,
+        Reason::Deleted,
+        Reason::CancelledByUser,
+        Reason::Unlinked,
+        Reason::PromptFailed,
+        Reason::Declined,
+        Reason::PaymentTimeout,
+        Reason::ApprovalRefused,
+        Reason::ApprovalTimeout,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Reason::NotLinked => "not_linked",
+            Reason::CardNotActive => "card_not_active",
+            Reason::Frozen => "frozen",
+            Reason::Country => "country",
+            Reason::NotOpen => "not_open",
+            Reason::Stale => "stale",
+            Reason::Duplicate => "duplicate",
+            Reason::LimitPending => "limit_pending",
+            Reason::LimitPurchases => "limit_purchases",
+            Reason::LimitSpend => "limit_spend",
+            Reason::SoldOut => "sold_out",
+            Reason::Retweet => "retweet",
+            Reason::ManualRetweet => "manual_retweet",
+            Reason::Quote => "quote",
+            Reason::BothTags => "both_tags",
+            Reason::Late => "late",
+            Reason::Early => "early",
+            Reason::Overloaded => "overloaded",
+            Reason::NoPurchase => "no_purchase",
+            Reason::Deleted => "deleted",
+            Reason::CancelledByUser => "cancelled_by_user",
+            Reason::Unlinked => "unlinked",
+            Reason::PromptFailed => "prompt_failed",
+            Reason::Declined => "declined",
+            Reason::PaymentTimeout => "payment_timeout",
+            Reason::ApprovalRefused => "approval_refused",
+            Reason::ApprovalTimeout => "approval_timeout",
+        }
+    }
+}

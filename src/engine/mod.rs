@@ -1,0 +1,2 @@
+//! The one loop that runs every stage.
+pub mod shard;

@@ -1,0 +1,75 @@
+//! What a stage is to the engine: a pure shard per partition that decides batches and can take them back.
+
+use std::sync::Arc;
+
+use crate::bus::OutRecord;
+use crate::domain::Time;
+
+/// A copied input record, as a shard reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InRecord {
+    pub offset: u64,
+    pub timestamp: Time,
+    pub key: Option<Vec<u8>>,
+    pub value: Option<Vec<u8>>,
+}
+
+/// One element of a batch, in offset order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Item {
+    Record(InRecord),
+    /// A post that can't matter was read; only its time counts. Made by the screen's prefilter.
+    Moment(Time),
+}
+
+/// What a shard is handed at once: some records of its partition, and the moment as the worker's clock tells it. The clock
+/// decides nothing but what DESIGN section 6 names.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    pub items: Vec<Item>,
+    /// Records that were read, those passed over by the prefilter too.
+    pub records: u64,
+    pub now: Time,
+    /// Everything in the partition has been read, as far as the bus knows.
+    pub at_end: bool,
+}
+
+/// What a shard decided: records to send, in order, and a note to commit with the position.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Decided {
+    pub records: Vec<OutRecord>,
+    /// Replaces the position's note; `None` keeps it.
+    pub note: Option<String>,
+}
+
+/// The state of one partition of one stage. Pure: the same calls give the same records. A batch that was decided is
+/// either committed or taken back; at most two are open at a time, committed oldest first, taken back newest first.
+pub trait Shard: Send + 'static {
+    type Query: Send + 'static;
+    type Answer: Send + 'static;
+
+    /// Decides a batch and opens a layer of the undo journal.
+    fn decide(&mut self, batch: &Batch) -> Decided;
+
+    /// The oldest open layer is committed: forget how to take it back.
+    fn committed(&mut self);
+
+    /// Takes the newest open layer back, at a cost of what it touched.
+    fn take_back(&mut self);
+
+    /// A record of the changelog, oldest first; `None` deletes the key. Only before the first batch.
+    fn restore(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), RestoreError>;
+
+    fn query(&self, query: Self::Query) -> Self::Answer;
+}
+
+/// A changelog that can't be read means state that can't be trusted: the shard must not start.
+#[derive(Debug, thiserror::Error)]
+#[error("changelog record of key {key:?}: {why}")]
+pub struct RestoreError {
+    pub key: String,
+    pub why: String,
+}
+
+/// Names of the topics, shared by everything that sends.
+pub type TopicName = Arc<str>;

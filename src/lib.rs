@@ -1,0 +1,4 @@
+//! pay-by-tweet
+pub mod bus;
+pub mod domain;
+pub mod engine;
