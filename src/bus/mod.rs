@@ -23,6 +23,8 @@
 //!    does, on every implementation: an account lives in the same partition wherever the program runs.
 //! 9. **Time.** A record's timestamp is its append time by the log's clock. It decides nothing but what DESIGN says.
 
+pub mod embedded;
+
 use std::sync::Arc;
 use std::time::Duration;
 

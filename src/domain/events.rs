@@ -129,7 +129,11 @@ pub struct Email {
 pub enum OfferEvent {
     Answer(AccountId, super::intent::StockAnswer),
     /// The offer tweet itself, when the offer opens.
-    Announcement { id: Uuid, terms: Arc<Terms>, at: Time },
+    Announcement {
+        id: Uuid,
+        terms: Arc<Terms>,
+        at: Time,
+    },
     Funnel(Funnel),
 }
 

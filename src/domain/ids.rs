@@ -56,7 +56,8 @@ impl AccountId {
 
 /// Reads a decimal id: digits only, no leading zero, within 64 bits.
 pub fn parse_id(text: &str) -> Option<u64> {
-    let canonical = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+    let canonical =
+        !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     if canonical { text.parse().ok() } else { None }
 }
 
@@ -118,7 +119,16 @@ mod tests {
         let id = AccountId::parse("twitter:1450001015437457789").map(|a| a.to_string());
         assert_eq!(id.as_deref(), Some("twitter:1450001015437457789"));
         assert_eq!(Network::new("twitter"), Some(Network::TWITTER));
-        for bad in ["twitter:", "twitter:01", "twitter:+1", "twitter:a", ":1", "Twitter:1", "twitter:99999999999999999999", "x"] {
+        for bad in [
+            "twitter:",
+            "twitter:01",
+            "twitter:+1",
+            "twitter:a",
+            ":1",
+            "Twitter:1",
+            "twitter:99999999999999999999",
+            "x",
+        ] {
             assert_eq!(AccountId::parse(bad), None, "{bad}");
         }
     }

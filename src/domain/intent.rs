@@ -137,9 +137,13 @@ pub enum StockVerdict {
     Waitlisted,
     SoldOut,
     /// A waitlisted purchase holds a unit now, freed by something of this event time.
-    Freed { at: Time },
+    Freed {
+        at: Time,
+    },
     /// A waitlisted purchase can never be served any more, decided by something of this event time.
-    Exhausted { at: Time },
+    Exhausted {
+        at: Time,
+    },
 }
 
 /// A partition of a post topic.
@@ -173,6 +177,10 @@ pub enum OffersRecord {
 pub enum OfferMessage {
     /// The catalogue's record of this offer changed.
     Published(Arc<super::offer::Offer>),
+    /// The offer was withdrawn by the record of this offset.
+    Withdrawn {
+        version: u64,
+    },
     Stock(StockRequest),
     /// What the accounts of one batch did to this offer's funnel.
     Funnel(FunnelDelta),

@@ -1,6 +1,7 @@
 //! The domain: what a conversation is and how it is judged. Pure and std only: no I/O, no clock, no serialisation; wire
 //! types convert at the edge.
 
+pub mod account;
 pub mod events;
 pub mod ids;
 pub mod intent;
@@ -10,6 +11,8 @@ pub mod post;
 pub mod purchase;
 pub mod rules;
 pub mod time;
+pub mod verdict;
+pub mod watermark;
 
 pub use events::*;
 pub use ids::*;

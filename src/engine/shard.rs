@@ -1,9 +1,8 @@
 //! What a stage is to the engine: a pure shard per partition that decides batches and can take them back.
 
-use std::sync::Arc;
-
-use crate::bus::OutRecord;
+use crate::bus::{OutRecord, TopicPartition};
 use crate::domain::Time;
+use crate::wire::dead_letters::{DeadLetter, dead_letter};
 
 /// A copied input record, as a shard reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,5 +70,18 @@ pub struct RestoreError {
     pub why: String,
 }
 
-/// Names of the topics, shared by everything that sends.
-pub type TopicName = Arc<str>;
+impl InRecord {
+    /// The dead letter of a record that could not be understood (DESIGN section 3); with the body if configured.
+    pub fn dead_letter(&self, at: &TopicPartition, reason: &str, detail: &str, body: bool) -> OutRecord {
+        let letter = DeadLetter {
+            topic: &at.topic,
+            partition: at.partition,
+            offset: self.offset,
+            timestamp: self.timestamp,
+            value: self.value.as_deref().unwrap_or_default(),
+            reason,
+            detail,
+        };
+        dead_letter(&letter, body)
+    }
+}

@@ -1,0 +1,36 @@
+//! The format of `accounts.changelog`: key = account (or `watermark`), value = everything that it remembers.
+
+use crate::domain::account::{Account, CancelScope, ConfirmForm, Extras, KeptCancel, KeptConfirm, Refused};
+use crate::domain::watermark::Watermark;
+use crate::wire::codec::{CodecError, choice, from_bytes, record, to_bytes};
+
+/// The changelog's topic.
+pub const CHANGELOG: &str = "accounts.changelog";
+
+/// Grows with every change of the layout below.
+const VERSION: u8 = 1;
+
+pub fn encode_account(account: &Account) -> Vec<u8> {
+    to_bytes(VERSION, account)
+}
+
+pub fn decode_account(bytes: &[u8]) -> Result<Account, CodecError> {
+    from_bytes(VERSION, bytes)
+}
+
+pub fn encode_watermark(watermark: &Watermark) -> Vec<u8> {
+    to_bytes(VERSION, watermark)
+}
+
+pub fn decode_watermark(bytes: &[u8]) -> Result<Watermark, CodecError> {
+    from_bytes(VERSION, bytes)
+}
+
+record!(Watermark { topology, marks, value, clock });
+record!(Account { links, purchases, extras });
+record!(Extras { refused, told_not_linked, confirms, cancels, deletions, asking, queue, courtesy });
+record!(Refused { first_id, offer, at });
+record!(KeptConfirm { id, first_id, time, tags, how, told });
+choice!(ConfirmForm { 0 => Words, 1 => Echo(echo, reason), 2 => Never(reason) });
+record!(KeptCancel { id, first_id, time, scope });
+choice!(CancelScope { 0 => Tags(tags), 1 => All });

@@ -1,0 +1,255 @@
+//! One partition of the accounts stage: inbox records in, records out. Pure: the same records give the same records.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use super::codec;
+use super::outbox::{Counts, Outbox};
+use super::table::Table;
+use crate::bus::{OutRecord, TopicPartition};
+use crate::domain::account::Account;
+use crate::domain::verdict::Judge;
+use crate::domain::watermark::Watermark;
+use crate::domain::{AccountId, AccountMessage, DeletedPost, InboxRecord, Network, Rules, Terms, Tick, Time};
+use crate::engine::pressure::{Pressure, PressureGauge};
+use crate::engine::shard::{Batch, Decided, InRecord, Item, RestoreError, Shard};
+use crate::telemetry;
+use crate::wire::internal;
+use crate::wire::texts::Texts;
+
+/// What every shard of the stage shares.
+pub struct Setup {
+    pub rules: Rules,
+    pub texts: Texts,
+    /// Set while some shard keeps so much that posts must pause; the screen reads it.
+    pub pressure: Pressure,
+    /// `dead_letters.body`.
+    pub dead_letter_body: bool,
+}
+
+/// The accounts of one inbox partition.
+pub struct AccountsShard {
+    setup: Arc<Setup>,
+    at: TopicPartition,
+    table: Table,
+    watermark: Watermark,
+    /// One copy of the terms of each offer version, however many purchases hold them.
+    terms: HashMap<(String, u64), Arc<Terms>>,
+    layers: VecDeque<Layer>,
+    gauge: PressureGauge,
+}
+
+/// What an open batch changed besides the table.
+struct Layer {
+    watermark: Option<Watermark>,
+    counts: Counts,
+}
+
+/// What HTTP and commands may ask of a shard.
+pub enum AccountsQuery {
+    Account(AccountId),
+    Stats,
+}
+
+#[derive(Debug)]
+pub enum AccountsAnswer {
+    Account(Option<Box<Account>>, Option<Time>),
+    Stats { accounts: usize, pending: usize, kept_bytes: usize, watermark: Option<Time> },
+}
+
+/// The changelog key of the watermark; account keys hold a colon.
+pub const WATERMARK_KEY: &[u8] = b"watermark";
+
+impl AccountsShard {
+    pub fn new(setup: Arc<Setup>, at: TopicPartition) -> AccountsShard {
+        AccountsShard {
+            gauge: setup.pressure.gauge(),
+            setup,
+            at,
+            table: Table::default(),
+            watermark: Watermark::default(),
+            terms: HashMap::new(),
+            layers: VecDeque::new(),
+        }
+    }
+
+    pub fn account(&self, id: &AccountId) -> Option<&Account> {
+        self.table.get(id)
+    }
+
+    fn read(&mut self, record: &InRecord, out: &mut Outbox) {
+        let value = record.value.as_deref().unwrap_or_default();
+        match internal::decode_inbox(record.key.as_deref(), value) {
+            Ok(InboxRecord::To(id, message)) => self.deliver(id, message, out),
+            Ok(InboxRecord::Deletions(network, deletions)) => self.delete_all(network, deletions, out),
+            Ok(InboxRecord::Tick(tick)) => self.tick(&tick, out),
+            Err(error) => {
+                let body = self.setup.dead_letter_body;
+                out.records.push(record.dead_letter(&self.at, "wrong_type", &error.to_string(), body));
+            }
+        }
+    }
+
+    fn deliver(&mut self, id: AccountId, mut message: AccountMessage, out: &mut Outbox) {
+        self.intern(&mut message);
+        self.judge(id, out, |judge| judge.receive(message));
+    }
+
+    /// Deletions are as many as a tenth of a firehose and mostly nobody's: accounts without a link or purchase drop them.
+    fn delete_all(&mut self, network: Network, deletions: Vec<(u64, DeletedPost)>, out: &mut Outbox) {
+        for (user, deleted) in deletions {
+            let id = AccountId { network, user };
+            let concerned = self.table.get(&id).is_some_and(|a| !a.links.is_empty() || !a.purchases.is_empty());
+            if concerned {
+                self.judge(id, out, |judge| judge.receive(AccountMessage::Deleted(deleted)));
+            }
+        }
+    }
+
+    fn tick(&mut self, tick: &Tick, out: &mut Outbox) {
+        let before = self.watermark.clone();
+        if !self.watermark.tick(tick) {
+            return;
+        }
+        if let Some(layer) = self.layers.back_mut()
+            && layer.watermark.is_none()
+        {
+            layer.watermark = Some(before);
+        }
+        let Some(mark) = self.watermark.value else { return };
+        while let Some((due, id)) = self.table.first_passed(mark) {
+            self.judge(id, out, |judge| judge.wake(due));
+            let next = self.table.get(&id).and_then(|account| account.next_wake(&self.setup.rules));
+            assert!(next.is_none_or(|next| next > due), "account {id} does not get past its deadline (I10)");
+        }
+    }
+
+    fn judge(&mut self, id: AccountId, out: &mut Outbox, with: impl FnOnce(&mut Judge<'_>)) {
+        let (rules, watermark) = (&self.setup.rules, &self.watermark);
+        let overloaded = self.table.kept_bytes() >= rules.limits.kept_bytes_per_shard;
+        let events = &mut out.events;
+        self.table.change(id, rules, |account| {
+            with(&mut Judge {
+                rules,
+                id,
+                account,
+                watermark: watermark.value,
+                clock: watermark.clock,
+                overloaded,
+                out: events,
+            });
+        });
+        out.flush(&self.setup.texts);
+    }
+
+    fn intern(&mut self, message: &mut AccountMessage) {
+        if let AccountMessage::Post(intent) = message {
+            for terms in &mut intent.orders {
+                intern(&mut self.terms, terms);
+            }
+        }
+    }
+
+    fn changelog(&self, out: &mut Outbox) {
+        let topic: Arc<str> = Arc::from(codec::CHANGELOG);
+        let partition = Some(self.at.partition);
+        for (id, account) in self.table.touched() {
+            let key = Some(id.to_string().into_bytes());
+            let value = account.map(codec::encode_account);
+            out.records.push(OutRecord { topic: topic.clone(), partition, key, value, headers: Vec::new() });
+        }
+        if self.layers.back().is_some_and(|layer| layer.watermark.is_some()) {
+            let value = Some(codec::encode_watermark(&self.watermark));
+            let key = Some(WATERMARK_KEY.to_vec());
+            out.records.push(OutRecord { topic, partition, key, value, headers: Vec::new() });
+        }
+    }
+
+    /// Above a quarter over the bound posts pause; new buys are refused from the bound on.
+    fn press(&mut self) {
+        let bound = self.setup.rules.limits.kept_bytes_per_shard;
+        self.gauge.set(self.table.kept_bytes() >= bound.saturating_add(bound / 4));
+    }
+}
+
+impl Shard for AccountsShard {
+    type Query = AccountsQuery;
+    type Answer = AccountsAnswer;
+
+    fn decide(&mut self, batch: &Batch) -> Decided {
+        self.table.open_layer();
+        self.layers.push_back(Layer { watermark: None, counts: Counts::default() });
+        let mut out = Outbox::new(self.at.partition);
+        for item in &batch.items {
+            match item {
+                Item::Record(record) => self.read(record, &mut out),
+                Item::Moment(_) => {}
+            }
+        }
+        out.flush_funnel();
+        self.changelog(&mut out);
+        if let Some(layer) = self.layers.back_mut() {
+            layer.counts = std::mem::take(&mut out.counts);
+        }
+        self.press();
+        Decided { records: out.records, note: None }
+    }
+
+    fn committed(&mut self) {
+        self.table.drop_oldest_layer();
+        if let Some(layer) = self.layers.pop_front() {
+            telemetry::verdicts(&layer.counts);
+        }
+        telemetry::accounts_shard(self.at.partition, self.table.len(), self.table.kept_bytes(), self.watermark.value);
+        // Interned terms that no purchase holds any more go when they outnumber what a catalogue has.
+        const INTERNED_TERMS_MAX: usize = 4096;
+        if self.terms.len() > INTERNED_TERMS_MAX {
+            self.terms.retain(|_, terms| Arc::strong_count(terms) > 1);
+        }
+    }
+
+    fn take_back(&mut self) {
+        self.table.take_back();
+        if let Some(Layer { watermark: Some(before), .. }) = self.layers.pop_back() {
+            self.watermark = before;
+        }
+    }
+
+    fn restore(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), RestoreError> {
+        let bad = |why: String| RestoreError { key: String::from_utf8_lossy(key).into_owned(), why };
+        if key == WATERMARK_KEY {
+            self.watermark = codec::decode_watermark(value.unwrap_or_default()).map_err(|e| bad(e.to_string()))?;
+            return Ok(());
+        }
+        let id = std::str::from_utf8(key).ok().and_then(AccountId::parse);
+        let id = id.ok_or_else(|| bad("is no account".to_owned()))?;
+        let mut account = value.map(codec::decode_account).transpose().map_err(|e| bad(e.to_string()))?;
+        for purchase in account.iter_mut().flat_map(|account| &mut account.purchases) {
+            intern(&mut self.terms, &mut purchase.terms);
+        }
+        self.table.restore(id, account, &self.setup.rules);
+        Ok(())
+    }
+
+    fn query(&self, query: AccountsQuery) -> AccountsAnswer {
+        match query {
+            AccountsQuery::Account(id) => {
+                AccountsAnswer::Account(self.table.get(&id).cloned().map(Box::new), self.watermark.value)
+            }
+            AccountsQuery::Stats => AccountsAnswer::Stats {
+                accounts: self.table.len(),
+                pending: self.table.iter().map(|(_, account)| account.pending()).sum(),
+                kept_bytes: self.table.kept_bytes(),
+                watermark: self.watermark.value,
+            },
+        }
+    }
+}
+
+fn intern(known: &mut HashMap<(String, u64), Arc<Terms>>, terms: &mut Arc<Terms>) {
+    let entry = known.entry((terms.offer.clone(), terms.version)).or_insert_with(|| terms.clone());
+    // A version names its terms; should two differ all the same, each purchase keeps what it was ordered by.
+    if **entry == **terms {
+        *terms = entry.clone();
+    }
+}

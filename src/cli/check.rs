@@ -1,0 +1,80 @@
+//! `pay-by-tweet check`: reads the configuration and the offers, and says everything that is wrong with them.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use crate::config::{ConfigErrors, Settings};
+
+/// The exit code of a bad configuration (`EX_CONFIG` of sysexits.h).
+pub const EXIT_CONFIG: u8 = 78;
+
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct CheckArgs {
+    /// The configuration file [default: config/pay-by-tweet.toml if it exists]
+    #[arg(long, value_name = "F")]
+    pub config: Option<PathBuf>,
+    /// Also asks the bus whether it is there
+    #[arg(long)]
+    pub online: bool,
+}
+
+/// Runs the command with the process's environment and output.
+pub fn run(args: &CheckArgs) -> ExitCode {
+    // A variable that is not UTF-8 can't be one of ours with a good value; its lossy text is refused with its name.
+    let env = std::env::vars_os().map(|(name, text)| (lossy(&name), lossy(&text)));
+    match check(args, env, &mut io::stdout(), &mut io::stderr()) {
+        Ok(code) => ExitCode::from(code),
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// Checks, and writes one line on success or every mistake on failure. Gives the exit code: 0, or [`EXIT_CONFIG`].
+pub fn check(
+    args: &CheckArgs,
+    env: impl Iterator<Item = (String, String)>,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> io::Result<u8> {
+    match checked(args.config.as_deref(), env) {
+        Ok((settings, offers)) => {
+            let file = settings
+                .file
+                .as_deref()
+                .map_or("the built-in defaults".into(), |path| path.display().to_string());
+            let from = settings.offers_file.as_deref();
+            let catalogue = from.map_or("the built-in catalogue".into(), |path| path.display().to_string());
+            let online = if args.online {
+                "; online: the embedded bus has no server, nothing to probe"
+            } else {
+                ""
+            };
+            let noun = if offers == 1 { "offer" } else { "offers" };
+            writeln!(out, "ok: {file} with {offers} {noun} of {catalogue}{online}")?;
+            Ok(0)
+        }
+        Err(errors) => {
+            writeln!(err, "{errors}")?;
+            Ok(EXIT_CONFIG)
+        }
+    }
+}
+
+/// The settings and how many offers they name.
+fn checked(
+    config: Option<&Path>,
+    env: impl Iterator<Item = (String, String)>,
+) -> Result<(Settings, usize), ConfigErrors> {
+    let settings = Settings::load(config, env)?;
+    let mut errors = settings.ensure_supported().err().unwrap_or_default();
+    errors.0.extend(settings.read_token().err().unwrap_or_default().0);
+    let offers = settings
+        .load_offers()
+        .map_err(|found| errors.0.extend(found.0))
+        .unwrap_or_default();
+    errors.into_result((settings, offers.len()))
+}
+
+fn lossy(text: &std::ffi::OsStr) -> String {
+    text.to_string_lossy().into_owned()
+}

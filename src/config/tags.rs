@@ -1,0 +1,124 @@
+//! Tags must be told apart: by the program, and by people.
+
+use std::collections::HashMap;
+
+use unicode_normalization::UnicodeNormalization;
+use unicode_security::confusable_detection::skeleton;
+
+use crate::text::{fold, is_valid_hashtag};
+
+use super::offer_spec::OfferSpec;
+
+/// Characters of a tag at most, without `#`.
+pub const TAG_CHARS_MAX: usize = 100;
+
+/// An offer's index and the field of its tag; `None` is the service with its freeze tag.
+pub type Holder = Option<(usize, &'static str)>;
+
+/// Two tags that can't both be published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TagClash {
+    /// Index of the offer whose tag came second, and the field that holds it.
+    pub offer: usize,
+    pub field: &'static str,
+    /// As published.
+    pub tag: String,
+    /// What held the first.
+    pub other: Holder,
+    pub other_tag: String,
+    /// The same to the program; else they only look alike.
+    pub same: bool,
+}
+
+/// Every tag that is the same as an earlier one after NFKC and case folding, or looks like it (UTS 39 skeleton).
+pub fn tag_clashes(specs: &[OfferSpec], freeze_tag: &str) -> Vec<TagClash> {
+    let mut seen: HashMap<String, (Holder, String)> = HashMap::new();
+    let mut clashes = Vec::new();
+    for look in looks(freeze_tag) {
+        seen.insert(look, (None, freeze_tag.to_owned()));
+    }
+    for (offer, spec) in specs.iter().enumerate() {
+        for (field, tag) in spec.tags() {
+            match looks(tag).iter().find_map(|look| seen.get(look)) {
+                Some((other, other_tag)) => clashes.push(TagClash {
+                    offer,
+                    field,
+                    tag: tag.to_owned(),
+                    other: *other,
+                    other_tag: other_tag.clone(),
+                    same: compared(tag) == compared(other_tag),
+                }),
+                None => {
+                    for look in looks(tag) {
+                        seen.insert(look, (Some((offer, field)), tag.to_owned()));
+                    }
+                }
+            }
+        }
+    }
+    clashes
+}
+
+/// Whether a tag, without its `#`, can be tweeted as one whole hashtag; the error says why not.
+pub fn legal_tag(tag: &str) -> Result<(), String> {
+    if tag.starts_with(['#', '＃']) {
+        return Err(format!("\"{tag}\" is written with its '#'"));
+    }
+    if tag.chars().count() > TAG_CHARS_MAX {
+        return Err(format!("\"{tag}\" is longer than {TAG_CHARS_MAX} characters"));
+    }
+    if !is_valid_hashtag(&format!("#{tag}")) {
+        return Err(format!("\"{tag}\" is not one whole hashtag of letters, digits and '_', with at least one letter"));
+    }
+    Ok(())
+}
+
+/// What the program compares.
+fn compared(tag: &str) -> String {
+    fold(&fold(&tag.nfkc().collect::<String>()).nfkc().collect::<String>())
+}
+
+/// What people see, in whichever case they read it: `0` looks like `O`, which is an `o` to the program.
+fn looks(tag: &str) -> [String; 3] {
+    let folded = compared(tag);
+    let seen = |text: &str| compared(&skeleton(text).collect::<String>());
+    [seen(tag), seen(&folded), folded]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn clash(first: &str, second: &str) -> Option<bool> {
+        let spec = |tag: &str| OfferSpec { buy_tag: Some(tag.to_owned()), ..OfferSpec::default() };
+        tag_clashes(&[spec(first), spec(second)], "FreezeMyCard").first().map(|clash| clash.same)
+    }
+
+    #[test]
+    fn tags_must_be_told_apart() {
+        for (first, second) in
+            [("BuyX", "buyx"), ("BuyX", "ＢｕｙＸ"), ("BuyK", "Buy\u{212a}"), ("Other", "freezemycard")]
+        {
+            assert_eq!(clash(first, second), Some(true), "{first} {second}");
+        }
+        for (first, second) in [
+            ("BuyKindle", "BuyKindIe"),
+            ("BuyXbox360", "BuyXbox36O"),
+            ("Buy", "Вuy"),
+            ("BuyModern", "BuyModem"),
+            ("buyo", "BUY0"),
+        ] {
+            assert_eq!(clash(first, second), Some(false), "{first} {second}");
+        }
+        assert_eq!(clash("BuyXbox", "BuyXbox360"), None);
+    }
+
+    #[test]
+    fn a_tag_is_one_whole_hashtag() {
+        for bad in ["", "#Buy", "Buy X", "123", "Buy-X", "Buy!", "_"] {
+            assert!(legal_tag(bad).is_err(), "{bad}");
+        }
+        assert_eq!(legal_tag("BuyAmexGiftCard25"), Ok(()));
+        assert_eq!(legal_tag("Köp_1"), Ok(()));
+    }
+}

@@ -1,0 +1,258 @@
+//! What an account remembers. It is alive only while there is something here: see [`Account::is_forgettable`].
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::ids::PostId;
+use super::intent::{AccountMessage, CardStatus, DeletedPost, Echo, Link, LinkChange, LinkMessage, StockVerdict};
+use super::offer::Tag;
+use super::purchase::{Purchase, Reason};
+use super::time::Time;
+use super::{PurchaseId, Rules, Span, State};
+
+/// The private state of one account. Small where nothing unusual happened: a million of them are in memory at once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Account {
+    /// The history of links, card states and freezes, sorted by time; those of one time stand in order of reading.
+    pub links: Vec<LinkMessage>,
+    /// In order of opening.
+    pub purchases: Vec<Purchase>,
+    /// What most accounts never need.
+    pub extras: Option<Box<Extras>>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Extras {
+    /// Buys that opened nothing, so that an edit or a redelivery of them stays refused.
+    pub refused: Vec<Refused>,
+    /// Offers about which `not_linked` was told, and when.
+    pub told_not_linked: Vec<(String, Time)>,
+    /// Confirms that were read before a purchase they could pay.
+    pub confirms: Vec<KeptConfirm>,
+    pub cancels: Vec<KeptCancel>,
+    /// Deletions that may have been read before their order.
+    pub deletions: Vec<DeletedPost>,
+    /// Stock is asked for these, in order of asking, with the answers that came out of turn.
+    pub asking: VecDeque<(PurchaseId, Option<StockVerdict>)>,
+    /// Messages that wait for the answers, each with the watermark that it was read at.
+    pub queue: VecDeque<(AccountMessage, Option<Time>)>,
+    /// (hour of event time, courtesy replies sent in it).
+    pub courtesy: (i64, u32),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    pub first_id: PostId,
+    pub offer: String,
+    pub at: Time,
+}
+
+/// A post as far as it may confirm something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptConfirm {
+    pub id: PostId,
+    pub first_id: PostId,
+    pub time: Time,
+    pub tags: Vec<Tag>,
+    pub how: ConfirmForm,
+    /// A rejection of it was recorded already; it is kept for a purchase that may yet be read.
+    pub told: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConfirmForm {
+    /// Bare, a reply, or a manual retweet of the service: the tags decide.
+    Words,
+    /// A native retweet or quote: only of this account's own prompt. The reason is that of the rejection otherwise.
+    Echo(Echo, Reason),
+    /// Of a form that never confirms.
+    Never(Reason),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptCancel {
+    pub id: PostId,
+    pub first_id: PostId,
+    pub time: Time,
+    pub scope: CancelScope,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CancelScope {
+    /// Of the offers with these cancel tags.
+    Tags(Vec<Tag>),
+    /// Everything that waits.
+    All,
+}
+
+/// The standing of an account at a moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    pub link: Option<Arc<Link>>,
+    pub card: Option<CardStatus>,
+    pub frozen: bool,
+}
+
+impl Account {
+    pub fn is_forgettable(&self) -> bool {
+        self.links.is_empty() && self.purchases.is_empty() && self.extras.is_none()
+    }
+
+    pub fn extras(&mut self) -> &mut Extras {
+        self.extras.get_or_insert_with(Box::default)
+    }
+
+    /// Lets go of the extras when there is nothing in them; called after every message.
+    pub fn tidy(&mut self) {
+        if self.extras.as_deref().is_some_and(Extras::is_empty) {
+            self.extras = None;
+        }
+    }
+
+    pub fn is_asking(&self) -> bool {
+        self.extras.as_deref().is_some_and(|extras| !extras.asking.is_empty())
+    }
+
+    /// The standing as of a moment, among the links read so far.
+    pub fn standing_at(&self, time: Time) -> Standing {
+        let mut standing = Standing::default();
+        for entry in self.links.iter().take_while(|entry| entry.at <= time) {
+            standing.apply(&entry.change);
+        }
+        standing
+    }
+
+    /// The first change from an order's time on that stops it, with its reason: an unlink, a card that is no longer
+    /// active, a freeze. An unlink from before the order may be read late; it stops the order all the same.
+    pub fn stopped_after(&self, ordered_at: Time) -> Option<(Time, Reason, Option<PostId>)> {
+        if self.standing_at(ordered_at).link.is_none() {
+            return Some((ordered_at, Reason::Unlinked, None));
+        }
+        self.links.iter().filter(|entry| entry.at >= ordered_at).find_map(|entry| match entry.change {
+            LinkChange::Unlink => Some((entry.at, Reason::Unlinked, None)),
+            LinkChange::Card(CardStatus::Suspended | CardStatus::Cancelled) => {
+                Some((entry.at, Reason::CardNotActive, None))
+            }
+            LinkChange::Freeze(post) => Some((entry.at, Reason::Frozen, Some(post))),
+            LinkChange::Link(_) | LinkChange::Card(CardStatus::Active) => None,
+        })
+    }
+
+    /// Adds a change to the history; `false` if it stands there already (a redelivery) or came before all that is kept.
+    pub fn record_link(&mut self, message: LinkMessage) -> bool {
+        if self.links.contains(&message) {
+            return false;
+        }
+        let superseded = self.links.first().is_some_and(|first| message.at < first.at && first.supersedes_all_before());
+        if superseded {
+            return false;
+        }
+        let place = self.links.partition_point(|entry| entry.at <= message.at);
+        self.links.insert(place, message);
+        true
+    }
+
+    /// Bytes kept for what opened nothing (early records, refused buys, waiting messages), by a fixed estimate per record.
+    pub fn kept_bytes(&self) -> usize {
+        const PER_RECORD_BYTES: usize = 160;
+        let Some(extras) = self.extras.as_deref() else { return 0 };
+        let records = extras.refused.len()
+            + extras.told_not_linked.len()
+            + extras.confirms.len()
+            + extras.cancels.len()
+            + extras.deletions.len()
+            + 2 * extras.queue.len();
+        records * PER_RECORD_BYTES
+    }
+
+    /// Purchases that wait plus records kept early: what `limits.pending_per_account` bounds.
+    pub fn pending(&self) -> usize {
+        let waiting = self.purchases.iter().filter(|purchase| purchase.state.waits()).count();
+        let kept = self.extras.as_deref().map_or(0, |e| e.confirms.len() + e.cancels.len() + e.deletions.len());
+        waiting + kept
+    }
+
+    /// When this account next wants to hear of the watermark passing; `None` while stock is asked or nothing is due.
+    pub fn next_wake(&self, rules: &Rules) -> Option<Time> {
+        if self.is_asking() {
+            return None;
+        }
+        let purchases = self.purchases.iter().filter_map(|p| p.ends_at(rules).or_else(|| p.forget_at(rules)));
+        let extras = self.extras.iter().flat_map(|extras| extras.wakes(rules));
+        let unlinked = match self.links.last() {
+            Some(LinkMessage { at, change: LinkChange::Unlink }) => Some(at.after(rules.windows.forget_after)),
+            _ => None,
+        };
+        purchases.chain(extras).chain(unlinked).min()
+    }
+}
+
+impl Extras {
+    fn is_empty(&self) -> bool {
+        self.refused.is_empty()
+            && self.told_not_linked.is_empty()
+            && self.confirms.is_empty()
+            && self.cancels.is_empty()
+            && self.deletions.is_empty()
+            && self.asking.is_empty()
+            && self.queue.is_empty()
+            && self.courtesy.1 == 0
+    }
+
+    fn wakes(&self, rules: &Rules) -> impl Iterator<Item = Time> {
+        let early = self.confirms.iter().map(|kept| kept.time);
+        let cancels = self.cancels.iter().map(|kept| kept.time);
+        let deletions = self.deletions.iter().map(|kept| kept.time);
+        let age = rules.windows.buy_max_age;
+        let refused = self.refused.iter().map(move |kept| kept.at.after(age));
+        let forget_after = rules.windows.forget_after;
+        let told = self.told_not_linked.iter().map(move |(_, at)| at.after(forget_after));
+        let hour = (self.courtesy.1 > 0).then(|| Time((self.courtesy.0 + 1).saturating_mul(HOUR.0)));
+        early.chain(cancels).chain(deletions).chain(refused).chain(told).chain(hour)
+    }
+}
+
+/// The span by which `limits.replies_per_hour` counts.
+pub const HOUR: Span = Span(3_600_000);
+
+impl Standing {
+    fn apply(&mut self, change: &LinkChange) {
+        match change {
+            LinkChange::Link(link) => {
+                *self = Standing { link: Some(link.clone()), card: Some(CardStatus::Active), frozen: false }
+            }
+            LinkChange::Unlink => *self = Standing::default(),
+            LinkChange::Card(status) => self.card = Some(*status),
+            LinkChange::Freeze(_) => self.frozen = true,
+        }
+    }
+}
+
+impl LinkMessage {
+    fn supersedes_all_before(&self) -> bool {
+        matches!(self.change, LinkChange::Link(_) | LinkChange::Unlink)
+    }
+}
+
+impl Purchase {
+    /// When the state ends by itself once the watermark has passed it.
+    pub fn ends_at(&self, rules: &Rules) -> Option<Time> {
+        let deadline = self.deadline?;
+        let untold = rules.windows.feedback_required && self.state == State::Prompted && self.prompt_post.is_none();
+        Some(if untold { deadline.max(self.window_from.after(rules.windows.feedback_timeout)) } else { deadline })
+    }
+
+    /// When an ended purchase may be forgotten: no redelivered buy, confirm or daily limit can concern it any more.
+    /// One that succeeded counts towards `per_account` for as long as its offer is open.
+    pub fn forget_at(&self, rules: &Rules) -> Option<Time> {
+        if self.state.waits() || self.state == State::Authorized {
+            return None;
+        }
+        let settled = self.ordered_at.after(rules.windows.buy_max_age).after(Span::DAY);
+        if self.state.succeeded() {
+            self.terms.closes.map(|closes| closes.after(Span::DAY).max(settled))
+        } else {
+            Some(settled)
+        }
+    }
+}

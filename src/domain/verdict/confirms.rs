@@ -1,0 +1,254 @@
+//! Confirm: the confirm tag by the same account while its purchase waits.
+
+use super::Judge;
+use crate::domain::account::{ConfirmForm, KeptConfirm};
+use crate::domain::events::{Event, Order, Payment, ReplyKind};
+use crate::domain::ids::{PostId, PurchaseId};
+use crate::domain::intent::{Echo, PostForm, PostIntent, StockAction};
+use crate::domain::purchase::{Purchase, Reason, State};
+use crate::domain::time::{Span, Time};
+
+/// Where a confirm belongs.
+enum Target {
+    /// It pays this one.
+    Pays(usize),
+    /// It concerns this one, but comes to nothing.
+    Fails(usize, Reason),
+    /// It was judged before, or paid: a redelivery.
+    Known,
+    /// Nothing that it could pay has been read yet.
+    Unknown,
+}
+
+impl Judge<'_> {
+    /// Judges the confirm side of a post, if it has one. `rejection` is set for posts that confirm nothing whatever they
+    /// carry.
+    pub(super) fn judge_confirm_of(&mut self, intent: &PostIntent, rejection: Option<Reason>) {
+        let how = match (&intent.form, rejection) {
+            (_, Some(reason)) => ConfirmForm::Never(reason),
+            (PostForm::Own | PostForm::ManualRetweetOfService, None) => ConfirmForm::Words,
+            (PostForm::ManualRetweet, None) => ConfirmForm::Never(Reason::ManualRetweet),
+            (PostForm::Retweet(echo), None) => ConfirmForm::Echo(echo.clone(), Reason::Retweet),
+            (PostForm::Quote(echo), None) => ConfirmForm::Echo(echo.clone(), Reason::Quote),
+        };
+        let echo_tags = match &how {
+            ConfirmForm::Echo(echo, _) => echo.confirm_tags.clone(),
+            ConfirmForm::Words | ConfirmForm::Never(_) => Vec::new(),
+        };
+        let mut kept = KeptConfirm {
+            id: intent.id,
+            first_id: intent.first_id,
+            time: intent.time,
+            tags: intent.confirm_tags.clone(),
+            how,
+            told: false,
+        };
+        kept.tags.extend(echo_tags.into_iter().filter(|tag| !intent.confirm_tags.contains(tag)));
+        let by_id = matches!(&kept.how, ConfirmForm::Echo(Echo { id: Some(_), .. }, _));
+        // Each tag is a confirm of its own: a post with the tags of two offers pays one purchase of each.
+        let tags = kept.tags.clone();
+        for tag in tags {
+            self.judge_confirm(KeptConfirm { tags: vec![tag], ..kept.clone() });
+        }
+        if kept.tags.is_empty() && by_id {
+            self.judge_confirm(kept);
+        }
+    }
+
+    /// Judges again what was kept, now that this purchase is prompted; the earliest post first.
+    pub(super) fn judge_kept_for(&mut self, purchase: PurchaseId) {
+        let Some(index) = self.position_of(purchase) else { return };
+        let Some(extras) = self.account.extras.as_deref_mut() else { return };
+        let (user, purchase) = (self.id.user, &self.account.purchases[index]);
+        let (mut mine, others): (Vec<_>, Vec<_>) = std::mem::take(&mut extras.confirms)
+            .into_iter()
+            .partition(|kept| kept.time >= purchase.window_from && addresses(kept, purchase, user));
+        extras.confirms = others;
+        mine.sort_by_key(|kept| (kept.time, kept.id));
+        for kept in mine {
+            self.judge_confirm(kept);
+        }
+    }
+
+    fn judge_confirm(&mut self, confirm: KeptConfirm) {
+        match self.target_of(&confirm) {
+            Target::Known => {}
+            Target::Pays(index) => self.pay(index, &confirm),
+            Target::Fails(index, reason) => {
+                self.reject_confirm(index, reason, &confirm);
+                if self.may_yet_pay(index, reason, &confirm) {
+                    self.keep(KeptConfirm { told: true, ..confirm });
+                }
+            }
+            Target::Unknown => self.keep(confirm),
+        }
+    }
+
+    /// The oldest purchase that waits and for which the confirm is on time; else the one that it concerns: one that waits
+    /// and for which it is late, else the latest that has ended.
+    fn target_of(&self, confirm: &KeptConfirm) -> Target {
+        let user = self.id.user;
+        let addressed = || self.account.purchases.iter().enumerate().filter(|(_, p)| addresses(confirm, p, user));
+        let used = |p: &Purchase| p.confirm.is_some_and(|(post, _)| post == confirm.first_id);
+        if addressed().any(|(_, p)| used(p)) {
+            return Target::Known;
+        }
+        let reached = || addressed().filter(|(_, p)| p.window_from <= confirm.time);
+        let prompted = || reached().filter(|(_, p)| p.state == State::Prompted);
+        let on_time = prompted().filter(|(_, p)| p.deadline.is_some_and(|deadline| confirm.time <= deadline));
+        let oldest = on_time.min_by_key(|(index, p)| (p.ordered_at, *index));
+        let concerned = oldest
+            .or_else(|| prompted().min_by_key(|(index, p)| (p.ordered_at, *index)))
+            .or_else(|| reached().filter(|(_, p)| !p.state.waits()).max_by_key(|(index, p)| (p.ordered_at, *index)));
+        let Some((index, purchase)) = concerned else { return Target::Unknown };
+        // What was rejected stays rejected: a deadline that moved since changes nothing for this confirm.
+        if purchase.rejected_confirms.contains(&confirm.first_id) {
+            return Target::Known;
+        }
+        match form_rejection(confirm, purchase, user) {
+            Some(reason) => Target::Fails(index, reason),
+            None if oldest.is_some() => Target::Pays(index),
+            None if matches!(purchase.state, State::Prompted | State::Expired) => Target::Fails(index, Reason::Late),
+            None => Target::Fails(index, Reason::NoPurchase),
+        }
+    }
+
+    /// Whether a confirm that came to nothing on an ended purchase may still pay a buy of the same offer that is read
+    /// later.
+    fn may_yet_pay(&self, index: usize, reason: Reason, confirm: &KeptConfirm) -> bool {
+        let purchase = &self.account.purchases[index];
+        let counting = self
+            .account
+            .purchases
+            .iter()
+            .filter(|p| (p.state.waits() || p.state.succeeded()) && p.terms.offer == purchase.terms.offer);
+        !purchase.state.waits()
+            && matches!(reason, Reason::Late | Reason::NoPurchase)
+            && !matches!(confirm.how, ConfirmForm::Never(_))
+            && counting.count() < purchase.terms.per_account as usize
+    }
+
+    /// Keeps a confirm until the watermark passes its time; one that it passed already is dropped at once.
+    fn keep(&mut self, confirm: KeptConfirm) {
+        if self.watermark.is_some_and(|mark| mark > confirm.time) {
+            self.drop_confirm(&confirm);
+            return;
+        }
+        let kept = &mut self.account.extras().confirms;
+        let same = |k: &KeptConfirm| k.first_id == confirm.first_id && k.tags == confirm.tags;
+        if !kept.iter().any(same) {
+            kept.push(confirm);
+        }
+    }
+
+    /// A confirm that nothing was read for in time.
+    pub(super) fn drop_confirm(&mut self, confirm: &KeptConfirm) {
+        if confirm.told {
+            return;
+        }
+        let reason = match &confirm.how {
+            ConfirmForm::Words => Reason::NoPurchase,
+            ConfirmForm::Echo(_, reason) | ConfirmForm::Never(reason) => *reason,
+        };
+        self.emit(Event::Counted(reason));
+        if reason == Reason::NoPurchase && self.rules.tell_nothing_to_confirm && self.courtesy_left(confirm.time) {
+            self.tell_nothing_to_confirm(confirm);
+        }
+    }
+
+    fn tell_nothing_to_confirm(&mut self, confirm: &KeptConfirm) {
+        let handle = self.link_for(confirm.time).map(|link| link.handle.clone());
+        self.emit(Event::Reply(crate::domain::events::Reply {
+            id: self.uuid("reply", &format!("nothing_to_confirm|{}|{}", self.id, confirm.first_id)),
+            kind: ReplyKind::NothingToConfirm,
+            account: self.id,
+            handle,
+            in_reply_to: Some(confirm.id),
+            terms: None,
+            purchase: None,
+            at: confirm.time,
+        }));
+    }
+
+    fn reject_confirm(&mut self, index: usize, reason: Reason, confirm: &KeptConfirm) {
+        self.account.purchases[index].rejected_confirms.push(confirm.first_id);
+        self.reject_against(index, reason, confirm.time, confirm.id);
+    }
+
+    /// The payment (I1, I2, I3): at once, with the card that is linked as of the confirm.
+    fn pay(&mut self, index: usize, confirm: &KeptConfirm) {
+        let at = confirm.time;
+        let Some(link) = self.link_for(at) else {
+            // A purchase waits only while its account is linked: every unlink cancels what waits.
+            self.reject_confirm(index, Reason::NotLinked, confirm);
+            return;
+        };
+        self.account.purchases[index].confirm = Some((confirm.first_id, at));
+        let cancel_window = self.rules.windows.cancel_window;
+        self.transit(index, State::Authorized, None, at, Some(confirm.id));
+        let purchase = &mut self.account.purchases[index];
+        purchase.deadline = (cancel_window > Span::ZERO).then(|| at.after(cancel_window));
+        let payment = Payment {
+            purchase: purchase.id,
+            account: self.id,
+            link: link.clone(),
+            terms: purchase.terms.clone(),
+            ordered_at: purchase.ordered_at,
+            confirmed_at: at,
+            order_post: purchase.order_post,
+            confirm_post: confirm.id,
+        };
+        self.emit(Event::Payment(payment));
+        self.ask_stock(index, StockAction::Sell, at);
+        if cancel_window == Span::ZERO {
+            self.fulfil(index, at, Some(confirm.id));
+        }
+        self.reply_about(index, ReplyKind::Purchased, at, Some(confirm.id), None);
+        self.email_about(index, ReplyKind::Purchased, at, &link);
+    }
+
+    /// The order to the merchant: exactly one per payment that was not voided.
+    pub(super) fn fulfil(&mut self, index: usize, at: Time, post: Option<PostId>) {
+        let purchase = &self.account.purchases[index];
+        let paid_at = purchase.confirm.map_or(at, |(_, time)| time);
+        let order = Order {
+            purchase: purchase.id,
+            account: self.id,
+            merchant: purchase.terms.merchant.clone(),
+            item: purchase.terms.item.clone(),
+            ship_to: self.link_for(paid_at).map(|link| link.billing_ref.clone()).unwrap_or_default(),
+            at,
+        };
+        self.emit(Event::Order(order));
+        self.transit(index, State::Fulfilled, None, at, post);
+    }
+}
+
+/// Whether the confirm speaks of this purchase: by its tag, or by echoing its prompt.
+fn addresses(confirm: &KeptConfirm, purchase: &Purchase, user: u64) -> bool {
+    let by_tag = confirm.tags.contains(&purchase.terms.confirm);
+    match &confirm.how {
+        ConfirmForm::Echo(echo, _) => by_tag || echoes_prompt(echo, purchase, user),
+        ConfirmForm::Words | ConfirmForm::Never(_) => by_tag,
+    }
+}
+
+/// Why the form of this confirm can't pay this purchase; `None` if it can.
+fn form_rejection(confirm: &KeptConfirm, purchase: &Purchase, user: u64) -> Option<Reason> {
+    match &confirm.how {
+        ConfirmForm::Words => None,
+        ConfirmForm::Never(reason) => Some(*reason),
+        ConfirmForm::Echo(echo, reason) => (!echoes_prompt(echo, purchase, user)).then_some(*reason),
+    }
+}
+
+/// This account's own prompt: known by the id that `replies.posted` told, or by a post of the service that replies to the
+/// order or to this user and carries the tag.
+fn echoes_prompt(echo: &Echo, purchase: &Purchase, user: u64) -> bool {
+    if echo.id.is_some() && echo.id == purchase.prompt_post {
+        return true;
+    }
+    let to_order = echo.in_reply_to.is_some_and(|post| post == purchase.order_post || post == purchase.order_version);
+    let to_user = echo.in_reply_to_user == Some(user);
+    echo.by_service && (to_order || to_user) && echo.confirm_tags.contains(&purchase.terms.confirm)
+}

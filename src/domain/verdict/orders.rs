@@ -1,0 +1,269 @@
+//! Buy: who may order what, what stock says, and the prompt.
+
+use std::sync::Arc;
+
+use super::{Judge, same_offer};
+use crate::domain::account::Refused;
+use crate::domain::events::{Event, Reply, ReplyKind, Transition};
+use crate::domain::ids::{PostId, PurchaseId};
+use crate::domain::intent::{CardStatus, PostForm, PostIntent, StockAction, StockAnswer, StockVerdict};
+use crate::domain::offer::Terms;
+use crate::domain::purchase::{Purchase, Reason, State};
+use crate::domain::time::Time;
+
+impl Judge<'_> {
+    /// One buy tag of one post. An edit or a redelivery of what was judged before changes nothing.
+    pub(super) fn order(&mut self, terms: &Arc<Terms>, intent: &PostIntent) {
+        let known =
+            self.account.purchases.iter().any(|p| p.order_post == intent.first_id && same_offer(&p.terms, terms));
+        let refused = self.account.extras.as_deref().is_some_and(|extras| {
+            extras.refused.iter().any(|r| r.first_id == intent.first_id && r.offer == terms.offer)
+        });
+        if known || refused {
+            return;
+        }
+        match self.refusal(terms, intent) {
+            Some(reason) => self.refuse(terms, intent, reason),
+            None => self.open(terms, intent),
+        }
+    }
+
+    /// Why this buy opens nothing, in the order in which reasons are given.
+    fn refusal(&self, terms: &Terms, intent: &PostIntent) -> Option<Reason> {
+        let standing = self.account.standing_at(intent.time);
+        let stale = self.watermark.is_some_and(|mark| intent.time.after(self.rules.windows.buy_max_age) < mark);
+        let form = match intent.form {
+            PostForm::Own => None,
+            PostForm::ManualRetweet | PostForm::ManualRetweetOfService => Some(Reason::ManualRetweet),
+            PostForm::Retweet(_) => Some(Reason::Retweet),
+            PostForm::Quote(_) => Some(Reason::Quote),
+        };
+        if form.is_some() {
+            return form;
+        }
+        if stale {
+            return Some(Reason::Stale);
+        }
+        let Some(link) = standing.link else { return Some(Reason::NotLinked) };
+        if standing.frozen {
+            return Some(Reason::Frozen);
+        }
+        if standing.card != Some(CardStatus::Active) {
+            return Some(Reason::CardNotActive);
+        }
+        if !terms.allows_country(&link.country) {
+            return Some(Reason::Country);
+        }
+        if !terms.is_open_at(intent.time) {
+            return Some(Reason::NotOpen);
+        }
+        self.over_limit(terms, intent.time)
+    }
+
+    fn over_limit(&self, terms: &Terms, time: Time) -> Option<Reason> {
+        let limits = &self.rules.limits;
+        let counting = || self.account.purchases.iter().filter(|p| p.state.waits() || p.state.succeeded());
+        if counting().filter(|p| same_offer(&p.terms, terms)).count() >= terms.per_account as usize {
+            return Some(Reason::Duplicate);
+        }
+        if self.account.pending() >= limits.pending_per_account {
+            return Some(Reason::LimitPending);
+        }
+        let today = || counting().filter(|p| p.ordered_at.utc_day() == time.utc_day());
+        if today().count() >= limits.purchases_per_day as usize {
+            return Some(Reason::LimitPurchases);
+        }
+        let spent = today()
+            .filter(|p| p.terms.amount.currency == terms.amount.currency)
+            .try_fold(terms.amount, |sum, p| sum.checked_add(p.terms.amount));
+        let in_e4 =
+            spent.and_then(|sum| sum.minor.checked_mul(10i64.checked_pow(4u32.saturating_sub(terms.exponent))?));
+        if in_e4.is_none_or(|e4| e4 > limits.spend_per_day_e4) {
+            return Some(Reason::LimitSpend);
+        }
+        self.overloaded.then_some(Reason::Overloaded)
+    }
+
+    fn refuse(&mut self, terms: &Arc<Terms>, intent: &PostIntent, reason: Reason) {
+        let purchase = self.purchase_id(intent.first_id, &terms.offer);
+        self.remember_refused(terms, intent);
+        self.emit(Event::Transition(Transition {
+            purchase,
+            account: self.id,
+            terms: terms.clone(),
+            from: None,
+            to: State::Rejected,
+            reason: Some(reason),
+            at: intent.time,
+            post: Some(intent.id),
+            confirm_ms: None,
+        }));
+        let Some(kind) = answer_to(reason) else { return };
+        if kind == ReplyKind::NotLinked && !self.tell_not_linked_once(&terms.offer, intent.time) {
+            return;
+        }
+        if self.courtesy_left(intent.time) {
+            self.answer_buy(purchase, terms, intent, kind);
+        }
+    }
+
+    fn answer_buy(&mut self, purchase: PurchaseId, terms: &Arc<Terms>, intent: &PostIntent, kind: ReplyKind) {
+        let handle = intent.handle.clone().or_else(|| self.link_for(intent.time).map(|link| link.handle.clone()));
+        self.emit(Event::Reply(Reply {
+            id: self.reply_id(kind, purchase),
+            kind,
+            account: self.id,
+            handle,
+            in_reply_to: Some(intent.id),
+            terms: Some(terms.clone()),
+            purchase: Some(purchase),
+            at: intent.time,
+        }));
+    }
+
+    /// Remembers a refused buy from its time on, or from the watermark on if it came later than that; within the byte
+    /// bound only.
+    fn remember_refused(&mut self, terms: &Terms, intent: &PostIntent) {
+        if self.overloaded {
+            return;
+        }
+        let at = self.watermark.map_or(intent.time, |mark| mark.max(intent.time));
+        let refused = Refused { first_id: intent.first_id, offer: terms.offer.clone(), at };
+        self.account.extras().refused.push(refused);
+    }
+
+    fn tell_not_linked_once(&mut self, offer: &str, at: Time) -> bool {
+        if self.overloaded {
+            return false;
+        }
+        let told = &mut self.account.extras().told_not_linked;
+        let new = !told.iter().any(|(t, _)| t == offer);
+        if new {
+            told.push((offer.to_owned(), at));
+        }
+        new
+    }
+
+    fn open(&mut self, terms: &Arc<Terms>, intent: &PostIntent) {
+        let id = self.purchase_id(intent.first_id, &terms.offer);
+        self.account.purchases.push(Purchase {
+            id,
+            terms: terms.clone(),
+            order_post: intent.first_id,
+            order_version: intent.id,
+            ordered_at: intent.time,
+            window_from: intent.time,
+            state: State::Ordered,
+            deadline: None,
+            prompt_post: None,
+            confirm: None,
+            rejected_confirms: Vec::new(),
+        });
+        let index = self.account.purchases.len() - 1;
+        self.emit(Event::Transition(Transition {
+            purchase: id,
+            account: self.id,
+            terms: terms.clone(),
+            from: None,
+            to: State::Ordered,
+            reason: None,
+            at: intent.time,
+            post: Some(intent.first_id),
+            confirm_ms: None,
+        }));
+        if self.stopped_before_stock(index) {
+            return;
+        }
+        if terms.limited {
+            self.ask_stock(index, StockAction::Hold, intent.time);
+            self.account.extras().asking.push_back((id, None));
+        } else {
+            self.prompt(index, intent.time, Some(intent.first_id), intent.handle.clone());
+        }
+    }
+
+    /// Notes the answer if this purchase asked; the order of asking is kept.
+    pub(super) fn answer_asked(&mut self, purchase: PurchaseId, verdict: StockVerdict) -> bool {
+        if matches!(verdict, StockVerdict::Freed { .. } | StockVerdict::Exhausted { .. }) {
+            return false;
+        }
+        let asked = self.account.extras().asking.iter_mut().find(|(id, _)| *id == purchase);
+        asked.map(|(_, answer)| *answer = Some(verdict)).is_some()
+    }
+
+    pub(super) fn next_answer(&mut self) -> Option<(PurchaseId, StockVerdict)> {
+        let asking = &mut self.account.extras().asking;
+        let (purchase, verdict) = *asking.front()?;
+        let verdict = verdict?;
+        asking.pop_front();
+        Some((purchase, verdict))
+    }
+
+    /// A stock answer inherits the time of its order.
+    pub(super) fn apply_answer(&mut self, purchase: PurchaseId, verdict: StockVerdict) {
+        let Some(index) = self.position_of(purchase) else { return };
+        let (at, post) = {
+            let purchase = &self.account.purchases[index];
+            (purchase.ordered_at, purchase.order_post)
+        };
+        let version = self.account.purchases[index].order_version;
+        match verdict {
+            StockVerdict::Held => self.prompt(index, at, Some(post), None),
+            StockVerdict::Waitlisted => {
+                self.transit(index, State::Waitlisted, None, at, Some(post));
+                self.reply_about(index, ReplyKind::Waitlisted, at, Some(version), None);
+            }
+            StockVerdict::SoldOut => self.sell_out(index, at, Some(post)),
+            StockVerdict::Freed { .. } | StockVerdict::Exhausted { .. } => {}
+        }
+    }
+
+    /// An answer nobody waits for in turn: a waitlisted purchase is served, or never will be.
+    pub(super) fn answer_unasked(&mut self, answer: StockAnswer) {
+        let Some(index) = self.position_of(answer.purchase) else { return };
+        let waitlisted = self.account.purchases[index].state == State::Waitlisted;
+        match answer.verdict {
+            StockVerdict::Freed { at } if waitlisted => {
+                self.account.purchases[index].window_from = at;
+                self.prompt(index, at, None, None);
+            }
+            StockVerdict::Exhausted { at } if waitlisted => self.sell_out(index, at, None),
+            // A unit freed for a place in line that was given up meanwhile: the release under way frees it again.
+            _ => {}
+        }
+    }
+
+    fn sell_out(&mut self, index: usize, at: Time, post: Option<PostId>) {
+        let version = self.account.purchases[index].order_version;
+        self.transit(index, State::SoldOut, Some(Reason::SoldOut), at, post);
+        self.reply_about(index, ReplyKind::SoldOut, at, Some(version), None);
+    }
+
+    /// Opens the confirm window: our own lag never shortens it, since on live sources it counts from the wall clock of the
+    /// last tick at the earliest. Then whatever confirm was kept for this purchase is judged.
+    fn prompt(&mut self, index: usize, at: Time, post: Option<PostId>, handle: Option<String>) {
+        let windows = self.rules.windows;
+        let purchase = &mut self.account.purchases[index];
+        let from = Some(purchase.window_from.after(windows.reply_grace)).max(self.clock);
+        purchase.deadline = from.map(|from| from.after(windows.confirm_window));
+        let version = purchase.order_version;
+        let id = purchase.id;
+        self.transit(index, State::Prompted, None, at, post);
+        self.reply_about(index, ReplyKind::Prompt, at, Some(version), handle);
+        self.judge_kept_for(id);
+    }
+}
+
+/// What the buyer is told about a refused buy; `None` where silence is better (jokes, quotes, stale replays).
+fn answer_to(reason: Reason) -> Option<ReplyKind> {
+    match reason {
+        Reason::NotLinked => Some(ReplyKind::NotLinked),
+        Reason::Frozen => Some(ReplyKind::Frozen),
+        Reason::CardNotActive | Reason::Country => Some(ReplyKind::NotEligible),
+        Reason::NotOpen => Some(ReplyKind::NotOpen),
+        Reason::Duplicate => Some(ReplyKind::AlreadyTweeted),
+        Reason::LimitPending | Reason::LimitPurchases | Reason::LimitSpend => Some(ReplyKind::LimitReached),
+        Reason::SoldOut => Some(ReplyKind::SoldOut),
+        _ => None,
+    }
+}

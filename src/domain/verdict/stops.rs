@@ -1,0 +1,264 @@
+//! What ends a purchase before it is paid: cancel, deletion, unlink, card status, freeze, a prompt that failed to post.
+
+use super::Judge;
+use crate::domain::account::{CancelScope, KeptCancel};
+use crate::domain::events::{Event, Reply, ReplyKind, Voided};
+use crate::domain::ids::{PostId, Uuid};
+use crate::domain::intent::{DeletedPost, LinkChange, LinkMessage, PostIntent, PromptFate, StockAction};
+use crate::domain::purchase::{Purchase, Reason, State};
+use crate::domain::time::Time;
+
+/// The replies about a purchase that a gateway may fail to post; the cardholder is then told directly.
+const RETRIED_DIRECTLY: [ReplyKind; 6] = [
+    ReplyKind::Purchased,
+    ReplyKind::Expired,
+    ReplyKind::Cancelled,
+    ReplyKind::SoldOut,
+    ReplyKind::Waitlisted,
+    ReplyKind::AlreadyTweeted,
+];
+
+/// What stops a purchase.
+struct Stop {
+    reason: Reason,
+    at: Time,
+    /// The causing post.
+    post: Option<PostId>,
+    /// The post to answer.
+    answer: Option<PostId>,
+}
+
+impl Judge<'_> {
+    /// A cancel by its author: the purchase whose prompt it answers, else all that wait (by a cancel tag: its offer's).
+    pub(super) fn cancel_by(&mut self, intent: &PostIntent) {
+        let answered =
+            self.account.purchases.iter().find(|p| p.prompt_post.is_some() && p.prompt_post == intent.in_reply_to);
+        let stop =
+            Stop { reason: Reason::CancelledByUser, at: intent.time, post: Some(intent.id), answer: Some(intent.id) };
+        if let (true, Some(purchase)) = (intent.cancel_tags.is_empty(), answered) {
+            let id = purchase.id;
+            if let Some(index) = self.position_of(id) {
+                self.cancel_if_open(index, &stop);
+            }
+            return;
+        }
+        let scope = if intent.cancel_tags.is_empty() {
+            CancelScope::All
+        } else {
+            CancelScope::Tags(intent.cancel_tags.clone())
+        };
+        for index in 0..self.account.purchases.len() {
+            if scope.covers(&self.account.purchases[index]) {
+                self.cancel_if_open(index, &stop);
+            }
+        }
+        self.keep_cancel(KeptCancel { id: intent.id, first_id: intent.first_id, time: intent.time, scope });
+    }
+
+    /// A cancel may be read before the buy that it takes back; it is kept as long as a confirm would be.
+    fn keep_cancel(&mut self, cancel: KeptCancel) {
+        if self.watermark.is_some_and(|mark| mark > cancel.time) {
+            return;
+        }
+        let kept = &mut self.account.extras().cancels;
+        if !kept.iter().any(|k| k.first_id == cancel.first_id) {
+            kept.push(cancel);
+        }
+    }
+
+    fn cancel_if_open(&mut self, index: usize, stop: &Stop) {
+        let purchase = &self.account.purchases[index];
+        if purchase.ordered_at > stop.at {
+            return;
+        }
+        match purchase.state {
+            State::Ordered | State::Waitlisted | State::Prompted => self.cancel(index, stop),
+            State::Authorized if purchase.deadline.is_some_and(|end| stop.at <= end) => self.void(index, stop),
+            _ => {}
+        }
+    }
+
+    fn cancel(&mut self, index: usize, stop: &Stop) {
+        let asked = self.account.purchases[index].state != State::Ordered;
+        self.transit(index, State::Cancelled, Some(stop.reason), stop.at, stop.post);
+        if asked {
+            self.ask_stock(index, StockAction::Release, stop.at);
+        }
+        self.reply_about(index, ReplyKind::Cancelled, stop.at, stop.answer, None);
+    }
+
+    /// A cancel inside the cancel window: the payment goes back before anything was ordered.
+    fn void(&mut self, index: usize, stop: &Stop) {
+        let voided =
+            Voided { purchase: self.account.purchases[index].id, account: self.id, reason: stop.reason, at: stop.at };
+        self.transit(index, State::Cancelled, Some(stop.reason), stop.at, stop.post);
+        self.emit(Event::Voided(voided));
+        self.ask_stock(index, StockAction::Return, stop.at);
+        self.reply_about(index, ReplyKind::Cancelled, stop.at, stop.answer, None);
+    }
+
+    /// What was read before an order may stop it at once, before stock is asked: its deletion, an unlink or freeze after
+    /// its time, a cancel earlier than any kept confirm.
+    pub(super) fn stopped_before_stock(&mut self, index: usize) -> bool {
+        let purchase = &self.account.purchases[index];
+        let of_order = |d: &&DeletedPost| d.post == purchase.order_post || d.post == purchase.order_version;
+        let deleted = self.account.extras.as_deref().and_then(|extras| extras.deletions.iter().find(of_order));
+        let deleted = deleted.map(|d| Stop { reason: Reason::Deleted, at: d.time, post: Some(d.post), answer: None });
+        let stopped = self.account.stopped_after(purchase.ordered_at);
+        let stopped = stopped.map(|(at, reason, post)| Stop { reason, at, post, answer: Some(purchase.order_version) });
+        let Some(stop) = deleted.or(stopped).or_else(|| self.kept_cancel_for(index)) else { return false };
+        self.cancel(index, &stop);
+        true
+    }
+
+    fn kept_cancel_for(&self, index: usize) -> Option<Stop> {
+        let extras = self.account.extras.as_deref()?;
+        let purchase = &self.account.purchases[index];
+        let cancels = extras.cancels.iter().filter(|k| k.time >= purchase.ordered_at && k.scope.covers(purchase));
+        let first = cancels.min_by_key(|k| (k.time, k.id))?;
+        let confirms = extras.confirms.iter().filter(|k| k.time >= purchase.ordered_at);
+        let confirmed = confirms.filter(|k| k.tags.contains(&purchase.terms.confirm)).any(|k| k.time < first.time);
+        (!confirmed).then_some(Stop {
+            reason: Reason::CancelledByUser,
+            at: first.time,
+            post: Some(first.id),
+            answer: Some(first.id),
+        })
+    }
+
+    /// The deletion of an order before it is paid cancels it; of anything else it changes nothing.
+    pub(super) fn delete(&mut self, deleted: DeletedPost) {
+        let stop = Stop { reason: Reason::Deleted, at: deleted.time, post: Some(deleted.post), answer: None };
+        let mut known = false;
+        for index in 0..self.account.purchases.len() {
+            let purchase = &self.account.purchases[index];
+            if purchase.order_post != deleted.post && purchase.order_version != deleted.post {
+                continue;
+            }
+            known = true;
+            if matches!(purchase.state, State::Ordered | State::Waitlisted | State::Prompted) {
+                self.cancel(index, &stop);
+            }
+        }
+        let passed = self.watermark.is_some_and(|mark| mark > deleted.time);
+        let kept = &mut self.account.extras().deletions;
+        if !known && !passed && !kept.iter().any(|k| k.post == deleted.post) {
+            kept.push(deleted);
+        }
+    }
+
+    /// A record of `accounts.links`: cancels what waits where it stops the account.
+    pub(super) fn change_link(&mut self, message: LinkMessage) {
+        if self.account.record_link(message) {
+            self.cancel_stopped();
+        }
+    }
+
+    /// The freeze tag stops all commerce of the account until it is linked anew; who is not linked has none.
+    pub(super) fn freeze(&mut self, intent: &PostIntent) {
+        if self.account.standing_at(intent.time).link.is_none() {
+            return;
+        }
+        let change = LinkChange::Freeze(intent.first_id);
+        let known = self.account.links.iter().any(|entry| entry.change == change);
+        if known || !self.account.record_link(LinkMessage { at: intent.time, change }) {
+            return;
+        }
+        let handle = intent.handle.clone().or_else(|| self.link_for(intent.time).map(|link| link.handle.clone()));
+        self.emit(Event::Reply(Reply {
+            id: self.uuid("reply", &format!("frozen|{}|{}", self.id, intent.first_id)),
+            kind: ReplyKind::Frozen,
+            account: self.id,
+            handle,
+            in_reply_to: Some(intent.id),
+            terms: None,
+            purchase: None,
+            at: intent.time,
+        }));
+        self.cancel_stopped();
+    }
+
+    fn cancel_stopped(&mut self) {
+        for index in 0..self.account.purchases.len() {
+            let purchase = &self.account.purchases[index];
+            if !matches!(purchase.state, State::Ordered | State::Waitlisted | State::Prompted) {
+                continue;
+            }
+            let version = purchase.order_version;
+            if let Some((at, reason, post)) = self.account.stopped_after(purchase.ordered_at) {
+                self.cancel(index, &Stop { reason, at, post, answer: Some(version) });
+            }
+        }
+    }
+
+    /// What the gateway did with a reply. A prompt's post id makes its retweets confirms and starts the window where the
+    /// prompt really appeared; a prompt that failed cancels; another reply that failed is told directly.
+    pub(super) fn tell_fate(&mut self, fate: PromptFate) {
+        let is_prompt = |p: &Purchase| self.reply_id(ReplyKind::Prompt, p.id) == fate.reply;
+        let Some(index) = self.account.purchases.iter().position(is_prompt) else {
+            if fate.outcome.is_err() {
+                self.tell_directly(&fate);
+            }
+            return;
+        };
+        let window = self.rules.windows.confirm_window;
+        let purchase = &mut self.account.purchases[index];
+        match fate.outcome {
+            Ok(post) if purchase.prompt_post.is_none() => {
+                purchase.prompt_post = Some(post);
+                if purchase.state == State::Prompted {
+                    purchase.deadline = purchase.deadline.max(Some(fate.at.after(window)));
+                    let id = purchase.id;
+                    self.judge_kept_for(id);
+                }
+            }
+            Err(_) if purchase.state == State::Prompted => {
+                self.transit(index, State::Cancelled, Some(Reason::PromptFailed), fate.at, None);
+                self.ask_stock(index, StockAction::Release, fate.at);
+                self.tell_direct(index, ReplyKind::Cancelled, fate.at);
+            }
+            _ => {}
+        }
+    }
+
+    fn tell_directly(&mut self, fate: &PromptFate) {
+        let about = |kind: ReplyKind| {
+            self.account
+                .purchases
+                .iter()
+                .position(|p| self.reply_id(kind, p.id) == fate.reply)
+                .map(|index| (index, kind))
+        };
+        if let Some((index, kind)) = RETRIED_DIRECTLY.into_iter().find_map(about) {
+            self.tell_direct(index, kind, fate.at);
+        }
+    }
+
+    fn tell_direct(&mut self, index: usize, kind: ReplyKind, at: Time) {
+        let purchase = &self.account.purchases[index];
+        let reply = Reply {
+            id: self.direct_id(kind, purchase.id),
+            kind,
+            account: self.id,
+            handle: self.link_for(at).map(|link| link.handle.clone()),
+            in_reply_to: Some(purchase.order_version),
+            terms: Some(purchase.terms.clone()),
+            purchase: Some(purchase.id),
+            at,
+        };
+        self.emit(Event::Direct(reply));
+    }
+
+    fn direct_id(&self, kind: ReplyKind, purchase: Uuid) -> Uuid {
+        self.uuid("direct", &format!("{}|{purchase}", kind.name()))
+    }
+}
+
+impl CancelScope {
+    fn covers(&self, purchase: &Purchase) -> bool {
+        match self {
+            CancelScope::All => true,
+            CancelScope::Tags(tags) => purchase.terms.cancel.as_ref().is_some_and(|tag| tags.contains(tag)),
+        }
+    }
+}

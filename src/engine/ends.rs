@@ -1,0 +1,65 @@
+//! Whether a group has consumed a partition up to an end. Offsets have gaps, so a position may stay short of the end for
+//! ever: what counts is that no committed record and no open transaction lies between.
+
+use crate::bus::{Budget, Bus, BusError, Reader, TopicPartition};
+
+/// A glance: enough to see whether there is a record at all.
+const GLANCE: Budget = Budget { records_max: 1, bytes_max: 64 << 10 };
+
+/// Whether nothing that a consumer would read lies in `position..end`.
+pub fn reached(reader: &mut dyn Reader, at: &TopicPartition, position: u64, end: u64) -> Result<bool, BusError> {
+    if position >= end {
+        return Ok(true);
+    }
+    // Records at or past the end do not count: they came after the end was looked up.
+    let mut before_end = false;
+    let next = reader.read(at, position, GLANCE, &mut |record| before_end |= record.offset < end)?;
+    Ok(!before_end && next >= end)
+}
+
+/// Where a group stands in a partition; at the beginning if it never committed.
+pub fn position_of(bus: &dyn Bus, reader: &mut dyn Reader, group: &str, at: &TopicPartition) -> Result<u64, BusError> {
+    match bus.position(group, at)? {
+        Some(position) => Ok(position.offset),
+        None => reader.beginning(at),
+    }
+}
+
+/// The ends of all partitions of a topic.
+pub fn ends_of(bus: &dyn Bus, reader: &mut dyn Reader, topic: &str) -> Result<Vec<(TopicPartition, u64)>, BusError> {
+    let partitions = 0..bus.partitions(topic)?;
+    partitions
+        .map(|partition| TopicPartition::new(topic, partition))
+        .map(|at| Ok((at.clone(), reader.end(&at)?)))
+        .collect()
+}
+
+/// Whether every group has consumed all of its topics, as of one moment: the ends are read, then the positions, then the
+/// ends again. Stages feed each other in a circle, but output appears together with the position of its input, so ends
+/// that did not move while all positions stood at them leave nothing under way.
+pub fn drained(
+    bus: &dyn Bus,
+    reader: &mut dyn Reader,
+    inputs: &[(String, Vec<std::sync::Arc<str>>)],
+) -> Result<bool, BusError> {
+    let mut before = Vec::new();
+    for (group, topics) in inputs {
+        for topic in topics {
+            before.push((group, topic, ends_of(bus, reader, topic)?));
+        }
+    }
+    for (group, _, ends) in &before {
+        for (at, end) in ends {
+            let position = position_of(bus, reader, group, at)?;
+            if !reached(reader, at, position, *end)? {
+                return Ok(false);
+            }
+        }
+    }
+    for (_, topic, ends) in &before {
+        if ends_of(bus, reader, topic)? != *ends {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}

@@ -1,0 +1,105 @@
+//! Rebuilding a shard from its changelog, a piece at a time, so that the worker stays in its group meanwhile.
+//!
+//! The order matters (I6). The committed input position was read before; only then is the changelog's end looked up, with
+//! open transactions counted, and only committed records are read up to it: whatever was committed with that position or
+//! before lies below that end. Positions are compared, never records counted: offsets have gaps.
+
+use super::settings::RESTORE_STALL_MS;
+use super::shard::{RestoreError, Shard};
+use crate::bus::{Budget, BusError, Reader, TopicPartition};
+use crate::domain::Time;
+
+/// A shard that is being rebuilt.
+#[derive(Debug)]
+pub struct Restore<S> {
+    shard: S,
+    source: Source,
+}
+
+/// How far a restore is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// The shard is as of the committed position.
+    Done,
+    /// This many records were read; the end is not known to be reached yet.
+    Read(u64),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreFailure {
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    #[error(transparent)]
+    Record(#[from] RestoreError),
+    /// Records vanished, or a transaction of somebody hangs.
+    #[error(
+        "restoring {topic}-{partition} is stuck at offset {position}, short of its end {end}, for {RESTORE_STALL_MS} ms"
+    )]
+    Stalled { topic: String, partition: u32, position: u64, end: u64 },
+}
+
+#[derive(Debug)]
+enum Source {
+    None,
+    Unopened(TopicPartition),
+    Reading { at: TopicPartition, position: u64, end: u64, moved: Time },
+}
+
+impl<S: Shard> Restore<S> {
+    /// `shard` is fresh; without changelog it is ready at once.
+    pub fn new(shard: S, changelog: Option<TopicPartition>) -> Restore<S> {
+        Restore { shard, source: changelog.map_or(Source::None, Source::Unopened) }
+    }
+
+    /// Reads the next piece. After an error the shard is spoilt: begin again with a fresh one.
+    pub fn step(&mut self, reader: &mut dyn Reader, now: Time) -> Result<Progress, RestoreFailure> {
+        if let Source::Unopened(at) = &self.source {
+            let end = reader.end(at)?;
+            let position = reader.beginning(at)?;
+            self.source = Source::Reading { at: at.clone(), position, end, moved: now };
+        }
+        let Source::Reading { at, position, end, moved } = &mut self.source else {
+            return Ok(Progress::Done);
+        };
+        if *position >= *end {
+            return Ok(Progress::Done);
+        }
+        let (next, records) = read_into(&mut self.shard, reader, at, *position)?;
+        if next > *position {
+            (*position, *moved) = (next, now);
+        } else if now.since(*moved) >= RESTORE_STALL_MS {
+            let (topic, partition) = (at.topic.to_string(), at.partition);
+            return Err(RestoreFailure::Stalled { topic, partition, position: *position, end: *end });
+        }
+        Ok(Progress::Read(records))
+    }
+
+    /// The shard, once [`Progress::Done`] was said.
+    pub fn into_shard(self) -> S {
+        self.shard
+    }
+}
+
+/// Gives one piece of the changelog to the shard; answers the next position and the number of records.
+fn read_into<S: Shard>(
+    shard: &mut S,
+    reader: &mut dyn Reader,
+    at: &TopicPartition,
+    from: u64,
+) -> Result<(u64, u64), RestoreFailure> {
+    let mut records = 0;
+    let mut failure = None;
+    let next = reader.read(at, from, Budget::BULK, &mut |record| {
+        records += 1;
+        if failure.is_none() {
+            failure = match record.key {
+                Some(key) => shard.restore(key, record.value).err(),
+                None => Some(RestoreError { key: String::new(), why: format!("no key at offset {}", record.offset) }),
+            };
+        }
+    })?;
+    match failure {
+        Some(failure) => Err(failure.into()),
+        None => Ok((next, records)),
+    }
+}

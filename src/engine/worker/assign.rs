@@ -1,0 +1,184 @@
+//! Partitions that come and go: restore, park, reuse, pause; and the end of the worker.
+
+use std::time::Duration;
+
+use super::super::held::{Fetch, Held, State};
+use super::super::host::Host;
+use super::super::restore::{Progress, RestoreFailure};
+use super::super::stage::Stage;
+use super::commit::{Phase, fresh_restore};
+use super::{Step, Worker, WorkerError};
+use crate::bus::{BusError, Position, TopicPartition};
+use crate::domain::Time;
+
+/// Partitions that the group wants back.
+#[derive(Debug)]
+pub(super) struct Revoking {
+    pub partitions: Vec<TopicPartition>,
+    /// Others may own them already: nothing may be committed for them.
+    pub lost: bool,
+    /// The last progress was sent to be committed; whatever came of it, there is no second try.
+    tried: bool,
+}
+
+impl Revoking {
+    pub fn new(partitions: Vec<TopicPartition>, lost: bool) -> Revoking {
+        Revoking { partitions, lost, tried: lost }
+    }
+}
+
+impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
+    /// Takes partitions over: from parking, or by a restore that the next steps carry out.
+    pub(super) fn assigned(&mut self, partitions: Vec<(TopicPartition, Position)>) -> Result<(), WorkerError> {
+        self.assigned_once = true;
+        self.gate.shut();
+        let posts = self.stage.gate();
+        for (at, position) in partitions {
+            if let Some(row) = self.held.find(&at) {
+                row.fetch = Fetch::Stopped;
+                if self.in_flight.is_some() || self.ahead.is_some() || self.phase != Phase::Running {
+                    // The group has forgotten what this worker has open: no telling what it stands on.
+                    row.committed = position;
+                    self.phase = Phase::Recovering;
+                    continue;
+                }
+                if row.is_live() && row.settled == position {
+                    row.committed = position;
+                    row.rewind();
+                    continue;
+                }
+                drop(self.host.take(&at)?);
+            }
+            let state = match self.parked.take(&at, &position) {
+                Some(shard) => {
+                    self.host.put(&at, shard)?;
+                    self.stats.reused += 1;
+                    State::Live
+                }
+                None => State::Restoring(Box::new(fresh_restore(&*self.stage, &at, &position))),
+            };
+            let is_posts = posts.holds(&at.topic);
+            self.held.insert(Held::new(at, is_posts, position, state));
+        }
+        Ok(())
+    }
+
+    /// Finishes what is open, parks the shards, lets the partitions go. One piece a step; nothing is polled meanwhile.
+    pub(super) fn revoke_step(&mut self, now: Time, wait: Duration) -> Result<Step, WorkerError> {
+        if self.in_flight.is_some() {
+            self.look_at_commit(now, wait)?;
+            return Ok(Step::Busy);
+        }
+        let Some(revoking) = &mut self.revoking else {
+            return Ok(Step::Busy);
+        };
+        if !std::mem::replace(&mut revoking.tried, true) && self.commit_progress()? {
+            return Ok(Step::Busy);
+        }
+        let partitions = self.revoking.as_ref().map(|revoking| revoking.partitions.clone()).unwrap_or_default();
+        for at in partitions {
+            self.park(at)?;
+        }
+        if self.held.gathered() == 0 {
+            self.gathering_since = None;
+        }
+        self.bus.release()?;
+        self.revoking = None;
+        Ok(Step::Busy)
+    }
+
+    /// Finishes what was taken; then there is nothing left to step for.
+    pub(super) fn stop_step(&mut self, now: Time, wait: Duration) -> Result<Step, WorkerError> {
+        if self.in_flight.is_some() {
+            self.look_at_commit(now, wait)?;
+            return Ok(Step::Busy);
+        }
+        if self.decide(now)? || self.in_flight.is_some() || self.commit_progress()? {
+            return Ok(Step::Busy);
+        }
+        Ok(Step::Done)
+    }
+
+    /// Carries the restore of one partition on by one piece. Answers whether it moved.
+    pub(super) fn restore_step(&mut self, now: Time) -> Result<bool, WorkerError> {
+        let Worker { held, reader, stage, host, stats, .. } = self;
+        for row in &mut held.rows {
+            let State::Restoring(restore) = &mut row.state else {
+                continue;
+            };
+            match restore.step(&mut **reader, now) {
+                Ok(Progress::Read(records)) => {
+                    stats.restored_records += records;
+                    return Ok(records > 0);
+                }
+                Ok(Progress::Done) => {
+                    let State::Restoring(restore) = std::mem::replace(&mut row.state, State::Live) else {
+                        unreachable!("just matched")
+                    };
+                    host.put(&row.at, restore.into_shard())?;
+                    stats.restores += 1;
+                    return Ok(true);
+                }
+                Err(RestoreFailure::Bus(why @ BusError::Unavailable(_))) => {
+                    **restore = fresh_restore(&**stage, &row.at, &row.committed);
+                    return Err(why.into());
+                }
+                Err(RestoreFailure::Bus(why)) => return Err(why.into()),
+                Err(other) => return Err(WorkerError::Restore(other)),
+            }
+        }
+        Ok(false)
+    }
+
+    pub(super) fn tend_gate(&mut self, now: Time) -> Result<(), BusError> {
+        if self.gate.is_open() {
+            return Ok(());
+        }
+        let Worker { gate, log, reader, group, held, .. } = self;
+        let rows = &held.rows;
+        let own = |at: &TopicPartition| {
+            rows.binary_search_by(|row| row.at.cmp(at)).ok().map(|index| rows[index].committed.offset)
+        };
+        gate.tend(now, &**log, &mut **reader, group, &own)
+    }
+
+    /// Tells the bus which partitions to fetch, and from where: live ones, of which posts wait at the gate and under
+    /// pressure. The only place that resumes or pauses in the course of things.
+    pub(super) fn tend_fetches(&mut self) -> Result<(), BusError> {
+        let posts_wait = !self.gate.is_open() || self.stage.paused();
+        let wanted = |row: &Held<St::Shard>| row.is_live() && !(row.is_posts && posts_wait);
+        let rows = &mut self.held.rows;
+        let resume: Vec<_> = rows
+            .iter()
+            .filter(|row| wanted(row) && row.fetch != Fetch::Running)
+            .map(|row| (row.at.clone(), row.next))
+            .collect();
+        let pause: Vec<_> =
+            rows.iter().filter(|row| !wanted(row) && row.fetch != Fetch::Stopped).map(|row| row.at.clone()).collect();
+        if !pause.is_empty() {
+            self.bus.pause(&pause)?;
+        }
+        if !resume.is_empty() {
+            self.bus.resume_at(&resume)?;
+        }
+        for row in rows {
+            row.fetch = if wanted(row) { Fetch::Running } else { Fetch::Stopped };
+        }
+        Ok(())
+    }
+
+    /// Lets a partition go. Its shard has no open layer; it is kept if the group stands exactly where it does.
+    fn park(&mut self, at: TopicPartition) -> Result<(), WorkerError> {
+        let Some(row) = self.held.remove(&at) else {
+            return Ok(());
+        };
+        if !row.is_live() {
+            return Ok(());
+        }
+        let shard = self.host.take(&at)?;
+        if let Some(shard) = shard.filter(|_| row.settled == row.committed) {
+            self.parked.put(at, row.committed, shard);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,356 @@
+//! The program put together: from settings and a log to the three stages. Everything that runs the stages starts here:
+//! the threads of `run`, the demo, and [`InlinePipeline`], which steps them on the calling thread.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::accounts::{self, AccountsStage};
+use crate::bus::embedded::{Embedded, EmbeddedOptions, Fsync};
+use crate::bus::{Budget, Bus, BusError, BusWorker, CommitState, OutRecord, TopicPartition, WorkerSpec};
+use crate::config::{self, IdleBy, OfferSpec, Settings};
+use crate::domain::{Offer, Span, Time};
+use crate::engine;
+use crate::engine::clock::{Clock, VirtualClock};
+use crate::engine::ends;
+use crate::engine::host::Inline;
+use crate::engine::pressure::Pressure;
+use crate::engine::stage::Stage;
+use crate::engine::worker::{Step, Worker, WorkerError, group_of};
+use crate::offers::{self, OffersStage};
+use crate::screen::ScreenStage;
+use crate::screen::catalogue::Service;
+use crate::screen::follow::Follower;
+use crate::screen::setup::{ScreenSetup, Shared, TimeRules, Topology};
+use crate::screen::side::OFFERS;
+use crate::wire::uuids::uuid_of;
+
+/// Topics of which only the last record of each key is kept (DESIGN section 2).
+pub const COMPACTED: [&str; 4] = [OFFERS, "offers.funnel", "accounts.changelog", "offers.changelog"];
+
+/// Topics that keep their records for `bus.embedded.retention`.
+pub const RETAINED: [&str; 12] = [
+    "accounts.links",
+    "replies.posted",
+    "accounts.inbox",
+    "offers.inbox",
+    "replies",
+    "payments.authorized",
+    "payments.voided",
+    "fulfilment.orders",
+    "notifications.email",
+    "messages.direct",
+    "purchases.events",
+    "dead-letters",
+];
+
+/// The stages, ready to be run by workers.
+pub struct Stages {
+    pub screen: Arc<ScreenStage>,
+    pub accounts: Arc<AccountsStage>,
+    pub offers: Arc<OffersStage>,
+}
+
+impl Stages {
+    pub fn new(settings: &Settings, bus: &dyn Bus, topology: Topology) -> anyhow::Result<Stages> {
+        let pressure = Pressure::default();
+        let service = Service {
+            handle: settings.service.handle.clone(),
+            user_id: Some(settings.service.user_id),
+            freeze_tag: Some(settings.service.freeze_tag.clone()),
+        };
+        let follower = Arc::new(Follower::new(bus, service, read_offer, settings.limits.record_bytes)?);
+        let catalogue = Shared::new(follower.empty());
+        follower.follow(&catalogue)?;
+        let setup = Arc::new(ScreenSetup {
+            catalogue,
+            sources: settings.sources.iter().map(|s| (Arc::from(s.topic.as_str()), s.network)).collect(),
+            topology,
+            time: time_rules(settings),
+            accounts_partitions: bus.partitions("accounts.inbox")?,
+            offers_partitions: bus.partitions("offers.inbox")?,
+            record_bytes_max: settings.limits.record_bytes,
+            dead_letter_body: settings.dead_letters_body,
+            read_offer,
+        });
+        let accounts = accounts::Setup {
+            rules: settings.rules(uuid_of),
+            texts: settings.texts(),
+            pressure: pressure.clone(),
+            dead_letter_body: settings.dead_letters_body,
+        };
+        let offers = offers::Setup {
+            texts: settings.texts(),
+            cancel_window: settings.account.cancel_window,
+            uuid_of,
+            dead_letter_body: settings.dead_letters_body,
+        };
+        Ok(Stages {
+            screen: Arc::new(ScreenStage { setup, follower, pressure }),
+            accounts: Arc::new(AccountsStage { setup: Arc::new(accounts) }),
+            offers: Arc::new(OffersStage { setup: Arc::new(offers) }),
+        })
+    }
+}
+
+/// How the embedded log is kept under these settings.
+pub fn embedded_options(settings: &Settings, clock: Arc<dyn Clock>) -> EmbeddedOptions {
+    let embedded = &settings.bus.embedded;
+    let sources = settings.sources.iter().map(|source| source.topic.as_str());
+    EmbeddedOptions {
+        partitions: settings.topics.partitions,
+        fsync: match embedded.fsync {
+            config::Fsync::Commit => Fsync::Commit,
+            config::Fsync::Interval => Fsync::Interval(embedded.fsync_interval),
+        },
+        retention: sources.chain(RETAINED).map(|topic| (topic.to_owned(), embedded.retention)).collect(),
+        compacted: COMPACTED.map(str::to_owned).to_vec(),
+        cache_bytes: embedded.cache_bytes,
+        ..EmbeddedOptions::new(Arc::new(move || clock.now()))
+    }
+}
+
+/// The engine's settings under these settings.
+pub fn engine_settings(settings: &Settings) -> engine::settings::Settings {
+    engine::settings::Settings {
+        instance: settings.instance_id(),
+        commit_interval: Span(i64::try_from(settings.commit_interval.as_millis()).unwrap_or(i64::MAX)),
+        batch: Budget { records_max: settings.limits.batch_records, bytes_max: settings.limits.batch_bytes },
+        ..engine::settings::Settings::default()
+    }
+}
+
+/// Writes the offers that the topic lacks; the topic wins for ids that it knows. Gives the number written.
+pub fn seed_offers(bus: &dyn Bus, offers: &[OfferSpec], known: &[String]) -> anyhow::Result<usize> {
+    let mut seed = Producer::new(bus, "seed")?;
+    let lacking: Vec<&OfferSpec> = offers.iter().filter(|offer| !known.contains(&offer.id)).collect();
+    for offer in &lacking {
+        let value = serde_json::to_vec(offer)?;
+        seed.send(OFFERS, None, Some(offer.id.as_bytes()), Some(&value))?;
+    }
+    seed.commit(&[])?;
+    Ok(lacking.len())
+}
+
+/// Validates an offer as the `offers` topic carries it.
+pub fn read_offer(spec: Value, version: u64) -> Result<Offer, String> {
+    let spec: OfferSpec = serde_json::from_value(spec).map_err(|error| error.to_string())?;
+    spec.into_offer(version).map_err(|errors| {
+        let errors: Vec<String> = errors.iter().map(|error| format!("{}: {}", error.field, error.what)).collect();
+        errors.join("; ")
+    })
+}
+
+fn time_rules(settings: &Settings) -> TimeRules {
+    TimeRules {
+        lateness_max: settings.time.lateness_max,
+        idle_after: settings.time.idle_after,
+        idle_by_heartbeat: settings.time.idle == IdleBy::Heartbeat,
+        tick_every: settings.time.tick_every,
+        skew_max: settings.time.skew_max,
+    }
+}
+
+/// Appends records in transactions, outside every stage: the file feeder, seeding, the demo's network.
+pub struct Producer {
+    worker: Box<dyn BusWorker>,
+}
+
+impl Producer {
+    /// A producer of this name; a second one of the same name fences the first.
+    pub fn new(bus: &dyn Bus, name: &str) -> Result<Producer, BusError> {
+        let spec = WorkerSpec {
+            group: format!("pay-by-tweet.{name}"),
+            name: name.to_owned(),
+            topics: Vec::new(),
+            slot: (0, 1),
+        };
+        Ok(Producer { worker: bus.worker(spec)? })
+    }
+
+    pub fn send(
+        &mut self,
+        topic: &str,
+        partition: Option<u32>,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+    ) -> Result<(), BusError> {
+        self.worker.send(&OutRecord {
+            topic: Arc::from(topic),
+            partition,
+            key: key.map(<[u8]>::to_vec),
+            value: value.map(<[u8]>::to_vec),
+            headers: Vec::new(),
+        })
+    }
+
+    /// Commits what was sent, with these positions of the producer's own group.
+    pub fn commit(&mut self, positions: &[(TopicPartition, crate::bus::Position)]) -> Result<(), BusError> {
+        self.worker.start_commit(positions)?;
+        loop {
+            match self.worker.poll_commit(Duration::from_millis(200)) {
+                CommitState::Pending => {}
+                CommitState::Committed => return Ok(()),
+                other => return Err(BusError::Fatal(format!("a producer's transaction ended as {other:?}"))),
+            }
+        }
+    }
+}
+
+/// All three stages on an embedded log in memory, stepped on the calling thread by a virtual clock.
+pub struct InlinePipeline {
+    bus: Arc<Embedded>,
+    clock: VirtualClock,
+    producer: Producer,
+    stages: Stages,
+    screen: Inlined<ScreenStage>,
+    accounts: Inlined<AccountsStage>,
+    offers: Inlined<OffersStage>,
+}
+
+type Inlined<St> = Worker<St, Inline<<St as Stage>::Shard>>;
+
+/// A record as a reader of its topic sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    pub partition: u32,
+    pub offset: u64,
+    pub key: Option<Vec<u8>>,
+    pub value: Option<Vec<u8>>,
+    pub headers: Vec<(String, Vec<u8>)>,
+}
+
+impl InlinePipeline {
+    /// The sources are partition 0 of each configured post topic; more by [`InlinePipeline::with_sources`].
+    pub fn new(settings: &Settings, offers: &[OfferSpec], now: Time, live: bool) -> anyhow::Result<InlinePipeline> {
+        let sources = settings.sources.iter().map(|s| (s.topic.clone(), 0)).collect();
+        InlinePipeline::with_sources(settings, offers, now, live, sources)
+    }
+
+    pub fn with_sources(
+        settings: &Settings,
+        offers: &[OfferSpec],
+        now: Time,
+        live: bool,
+        sources: Vec<(String, u32)>,
+    ) -> anyhow::Result<InlinePipeline> {
+        let clock = VirtualClock::at(now);
+        let options = embedded_options(settings, Arc::new(clock.clone()));
+        let bus = Arc::new(Embedded::open_on(redb::backends::InMemoryBackend::new(), options)?);
+        seed_offers(&*bus, offers, &[])?;
+        let sources = sources.into_iter().map(|(topic, partition)| crate::domain::SourceId { topic, partition });
+        let stages = Stages::new(settings, &*bus, Topology::new(sources.collect(), live))?;
+        let log: Arc<dyn Bus> = bus.clone();
+        let engine = engine_settings(settings);
+        let mut pipeline = InlinePipeline {
+            producer: Producer::new(&*bus, "test")?,
+            screen: Worker::new(stages.screen.clone(), Inline::default(), log.clone(), engine.clone(), (0, 1))?,
+            accounts: Worker::new(stages.accounts.clone(), Inline::default(), log.clone(), engine.clone(), (0, 1))?,
+            offers: Worker::new(stages.offers.clone(), Inline::default(), log, engine, (0, 1))?,
+            stages,
+            clock,
+            bus,
+        };
+        pipeline.screen.set_eager(true);
+        pipeline.accounts.set_eager(true);
+        pipeline.offers.set_eager(true);
+        Ok(pipeline)
+    }
+
+    /// Appends one record, as a producer would.
+    pub fn append(&mut self, topic: &str, partition: u32, key: Option<&[u8]>, value: &[u8]) -> anyhow::Result<()> {
+        self.producer.send(topic, Some(partition), key, Some(value))?;
+        Ok(self.producer.commit(&[])?)
+    }
+
+    /// Steps all stages until everything is consumed.
+    pub fn run(&mut self) -> anyhow::Result<()> {
+        for _ in 0..IDLE_TURNS_MAX {
+            let now = self.clock.now();
+            let busy =
+                [settle(&mut self.screen, now)?, settle(&mut self.accounts, now)?, settle(&mut self.offers, now)?];
+            if !busy.contains(&true) && self.is_drained()? {
+                return Ok(());
+            }
+        }
+        anyhow::bail!("not drained after {IDLE_TURNS_MAX} turns: screen {:?}", self.screen.stats())
+    }
+
+    /// Moves the clock by a span and runs.
+    pub fn advance(&mut self, span: Span) -> anyhow::Result<()> {
+        self.clock.advance(span);
+        self.run()
+    }
+
+    /// As after the last input file: idle sources move once, unless `time.idle_after` is zero.
+    pub fn end_of_input(&mut self) -> anyhow::Result<()> {
+        self.run()?;
+        self.stages.screen.setup.topology.end();
+        self.advance(Span::of_secs(2))?;
+        self.advance(Span::of_secs(2))
+    }
+
+    /// Everything that is in a topic, partition by partition.
+    pub fn records(&self, topic: &str) -> anyhow::Result<Vec<Record>> {
+        read_all(&*self.bus, topic)
+    }
+
+    pub fn account(&self, id: crate::domain::AccountId) -> Option<crate::domain::account::Account> {
+        self.accounts.host().shards().values().find_map(|shard| shard.account(&id).cloned())
+    }
+
+    fn is_drained(&self) -> Result<bool, BusError> {
+        let inputs = |stage: &dyn Fn() -> (String, Vec<Arc<str>>)| stage();
+        let of = |name: &str, topics: Vec<crate::bus::Subscription>| {
+            (group_of(name), topics.into_iter().map(|s| s.topic).collect::<Vec<_>>())
+        };
+        let all = [
+            inputs(&|| of("screen", self.stages.screen.subscriptions())),
+            inputs(&|| of("accounts", self.stages.accounts.subscriptions())),
+            inputs(&|| of("offers", self.stages.offers.subscriptions())),
+        ];
+        ends::drained(&*self.bus, &mut *self.bus.reader()?, &all)
+    }
+}
+
+/// All records of a topic.
+pub fn read_all(bus: &dyn Bus, topic: &str) -> anyhow::Result<Vec<Record>> {
+    let mut reader = bus.reader()?;
+    let mut all = Vec::new();
+    for partition in 0..bus.partitions(topic)? {
+        let at = TopicPartition::new(topic, partition);
+        let end = reader.end(&at)?;
+        let mut position = reader.beginning(&at)?;
+        while position < end {
+            position = reader.read(&at, position, Budget::BULK, &mut |record| {
+                all.push(Record {
+                    partition,
+                    offset: record.offset,
+                    key: record.key.map(<[u8]>::to_vec),
+                    value: record.value.map(<[u8]>::to_vec),
+                    headers: record.headers.to_vec(),
+                });
+            })?;
+        }
+    }
+    Ok(all)
+}
+
+fn settle<St: Stage>(worker: &mut Inlined<St>, now: Time) -> Result<bool, WorkerError> {
+    let mut busy = false;
+    // A step that waits for nothing ends at once, so idle steps in a row mean that nothing is under way here.
+    for _ in 0..STEPS_PER_TURN_MAX {
+        match worker.step(now, Duration::ZERO)? {
+            Step::Busy => busy = true,
+            Step::Idle | Step::Backoff(_) | Step::Done => break,
+        }
+    }
+    Ok(busy)
+}
+
+/// Turns of all stages within which everything must be consumed; commits are answered by another thread meanwhile.
+const IDLE_TURNS_MAX: u64 = 10_000_000;
+
+/// Steps that one stage makes before the next has its turn.
+const STEPS_PER_TURN_MAX: usize = 1_000;

@@ -1,0 +1,70 @@
+//! The screen as the engine runs it.
+
+use std::sync::Arc;
+
+use super::follow::Follower;
+use super::setup::ScreenSetup;
+use super::shape::{self, Shape};
+use super::shard::ScreenShard;
+use super::side::SIDE_INPUTS;
+use crate::bus::{RecordRef, Subscription, TopicPartition};
+use crate::engine::pressure::Pressure;
+use crate::engine::stage::{Admitted, Gate, Stage};
+
+pub struct ScreenStage {
+    pub setup: Arc<ScreenSetup>,
+    pub follower: Arc<Follower>,
+    pub pressure: Pressure,
+}
+
+impl Stage for ScreenStage {
+    type Shard = ScreenShard;
+
+    fn name(&self) -> &'static str {
+        "screen"
+    }
+
+    fn subscriptions(&self) -> Vec<Subscription> {
+        let side = SIDE_INPUTS.iter().map(|topic| Subscription { topic: Arc::from(*topic), preferred: true });
+        let posts = self.setup.sources.iter().map(|(topic, _)| Subscription { topic: topic.clone(), preferred: false });
+        side.chain(posts).collect()
+    }
+
+    fn changelog(&self) -> Option<Arc<str>> {
+        None
+    }
+
+    fn shard(&self, at: &TopicPartition, note: &str) -> ScreenShard {
+        ScreenShard::new(self.setup.clone(), at.clone(), note)
+    }
+
+    /// The catalogue is followed before every poll, so that an offer is known before the posts that were made after it.
+    fn before_poll(&self) {
+        if let Err(error) = self.follower.follow(&self.setup.catalogue) {
+            tracing::warn!(%error, "the offers topic could not be read; the catalogue stays as it is");
+        }
+    }
+
+    /// Most posts can't matter: of those only the time is taken, without a copy.
+    fn admit(&self, at: &TopicPartition, record: RecordRef<'_>) -> Admitted {
+        let Some(network) = self.setup.network_of(&at.topic) else { return Admitted::Copy };
+        match shape::look(record.value.unwrap_or_default(), self.setup.record_bytes_max) {
+            Shape::KeepAlive => Admitted::Skip,
+            Shape::Dead(_) => Admitted::Copy,
+            Shape::Object(object) if self.setup.catalogue.get().may_matter(object) => Admitted::Copy,
+            Shape::Object(object) => super::post_time(object, network).map_or(Admitted::Skip, Admitted::Moment),
+        }
+    }
+
+    fn gate(&self) -> Gate {
+        Gate::Some(SIDE_INPUTS.iter().map(|topic| Arc::from(*topic)).collect())
+    }
+
+    fn paused(&self) -> bool {
+        self.pressure.is_set()
+    }
+
+    fn wants_idle(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,357 @@
+//! `pay-by-tweet check`: what is wrong with a configuration is told with file, line, key and how to mend it.
+
+use std::fs;
+
+use pay_by_tweet::cli::check::{CheckArgs, check};
+
+const CONFIG: &str = "pay-by-tweet.toml";
+
+/// An offers file with one good offer, lines 1 to 14.
+const GOOD_OFFER: &str = r#"[[offers]]
+id = "mug"
+kind = "purchase"
+buy_tag = "BuyMug"
+confirm_tag = "ConfirmMug"
+merchant = "pottery"
+item = "Blue mug"
+price = "12.00"
+tax = "0.96"
+currency = "USD"
+quantity = 10
+opens = "2013-02-11T05:00:00Z"
+closes = "2013-03-04T05:00:00Z"
+countries = ["US"]
+"#;
+
+#[test]
+fn every_mistake_in_the_settings_is_named() {
+    let cases: &[(&str, &str)] = &[
+        ("[topics]\npartitons = 4", r#"C:2: topics.partitons: unknown key; did you mean "topics.partitions"?"#),
+        ("partitions = 4", r#"C:1: partitions: unknown key; did you mean "topics.partitions"?"#),
+        ("\"topics.prefix\" = \"a\"", r#"C:1: "topics.prefix": unknown key; did you mean "topics.prefix"?"#),
+        ("[tme]\n[topics]", r#"C:1: tme: unknown key; did you mean "time"?"#),
+        ("topics = 3", "C:1: topics: expected a table, found the integer 3; write [topics] and its keys below"),
+        (
+            "[topics]\npartitions = \"four\"",
+            r#"C:2: topics.partitions: expected a whole number, found "four"; write it such as 4"#,
+        ),
+        ("[topics]\npartitions = 0", "C:2: topics.partitions: 0 is not within 1 and 4096; write it such as 4"),
+        (
+            "[topics]\nprefix = \"a b\"",
+            r#"C:2: topics.prefix: "a b" can't begin a topic's name: at most 100 letters, digits, '.', '_' and '-'; write it such as """#,
+        ),
+        (
+            "[account]\nconfirm_window = \"15 minutes\"",
+            r#"C:2: account.confirm_window: "15 minutes" is not a duration; write it such as "15m""#,
+        ),
+        (
+            "[account]\n\nconfirm_window = 15",
+            r#"C:3: account.confirm_window: expected a duration, a string with a number and a unit of ms, s, m, h or d, found the integer 15; write it such as "15m""#,
+        ),
+        (
+            "[account]\nconfirm_window = \"0s\"",
+            r#"C:2: account.confirm_window: must be at least 1ms; write it such as "15m""#,
+        ),
+        (
+            "[time]\nidle = \"wall\"",
+            r#"C:2: time.idle: expected one of "clock", "heartbeat", found "wall"; write it such as "clock""#,
+        ),
+        (
+            "[reply]\nnothing_to_confirm = 1",
+            "C:2: reply.nothing_to_confirm: expected true or false, found the integer 1; write it such as false",
+        ),
+        ("[bus]\nkind = \"kafka\"", r#"C:2: bus.kind: this build has no Kafka bus yet; set bus.kind = "embedded""#),
+        (
+            "[bus.kafka.properties]\nacks = \"1\"",
+            r#"C:2: bus.kafka.properties."acks": exactly-once needs its own value of this property; leave it out"#,
+        ),
+        (
+            "[bus.kafka.properties]\nbootstrap.servers = \"a:1\"",
+            r#"C:2: bus.kafka.properties.bootstrap.servers: a dotted name must be quoted; write "bootstrap.servers" = …"#,
+        ),
+        (
+            "[bus.kafka.properties]\n\"linger.ms\" = 5",
+            r#"C:2: bus.kafka.properties."linger.ms": expected a string, found the integer 5; put the value in double quotes"#,
+        ),
+        (
+            "[http]\nlisten = \"localhost\"",
+            r#"C:2: http.listen: "localhost" is not an IP address with a port; write it such as "127.0.0.1:8787""#,
+        ),
+        (
+            "[service]\nhandle = \"@AmexSync\"",
+            r#"C:2: service.handle: "@AmexSync" is not a handle of 1 to 15 letters, digits and '_', without '@'; write it such as "PayByTweet""#,
+        ),
+        (
+            "[service]\nuser_id = 501234567",
+            r#"C:2: service.user_id: expected a string, found the integer 501234567; write it such as "501234567""#,
+        ),
+        (
+            "[service]\nfreeze_tag = \"#Freeze\"",
+            r##"C:2: service.freeze_tag: "#Freeze" is written with its '#'; write it such as "FreezeMyCard""##,
+        ),
+        (
+            "[limits]\nspend_per_day = \"-5.00\"",
+            r#"C:2: limits.spend_per_day: "-5.00" is negative; write it such as "5000.00""#,
+        ),
+        (
+            "[limits]\nrecord_bytes = \"1MB\"",
+            r#"C:2: limits.record_bytes: expected a number of bytes, or a string such as "64MiB", found "1MB"; write it such as "1MiB""#,
+        ),
+        ("[limits]\nstep_up_above = \"500.00\"", "C:2: limits.step_up_above: not supported yet; leave it out"),
+        (
+            "[payment]\nauthorization = \"processor\"",
+            r#"C:2: payment.authorization: "processor" is not supported yet; set it to "on_confirm""#,
+        ),
+        ("workers = \"two\"", r#"C:1: workers: expected a whole number, found "two"; write it such as 1"#),
+        (
+            "[replies.templates]\nprompt = \"@{handle} #{confirm_tag} {itme}\"",
+            r#"C:2: replies.templates.prompt: no placeholder is called "itme"; there are handle, buy_tag, confirm_tag, cancel_tag, item, amount, minutes, merchant, terms_url, closes, purchase; write it such as "@{handle} Tweet #{confirm_tag} w/in {minutes} min to buy {item} – {amount} w/synced Card""#,
+        ),
+        (
+            "[replies.templates]\nprompt = \"@{handle} Tweet again\"",
+            r##"C:2: replies.templates.prompt: must hold "#{confirm_tag}" as a whole tag; write it such as "@{handle} Tweet #{confirm_tag} w/in {minutes} min to buy {item} – {amount} w/synced Card""##,
+        ),
+        (
+            "[replies.templates]\nsold_out = \"Sorry\"",
+            r#"C:2: replies.templates.sold_out: must begin with "@{handle} ", or nobody is told; write it such as "@{handle} Sorry, {item} is sold out""#,
+        ),
+        (
+            "[replies.templates]\nsoldout = \"Sorry\"",
+            r#"C:2: replies.templates.soldout: unknown key; did you mean "replies.templates.sold_out"?"#,
+        ),
+        ("[[sources]]\ntopic = \"toots\"", r#"C:1: sources[0].network: missing; write network = "twitter""#),
+        (
+            "[[sources]]\ntopic = \"toots\"\nnetwork = \"mastodon\"\nformat = \"activity\"",
+            r#"C:4: sources[0].format: "activity" is not a known format; the only one yet is "x""#,
+        ),
+        (
+            "[[sources]]\ntopic = \"replies\"\nnetwork = \"twitter\"",
+            r#"C:2: sources[0].topic: "replies" is a topic of the program itself; write it such as "tweets""#,
+        ),
+        (
+            "[[sources]]\ntopic = \"t\"\nnetwork = \"twitter\"\nfromat = \"x\"",
+            r#"C:4: sources[0].fromat: unknown key; did you mean "format"?"#,
+        ),
+        (
+            "sources = \"tweets\"",
+            r#"C:1: sources: expected a list of tables, found "tweets"; write [[sources]] in the file, once for each"#,
+        ),
+        (
+            "[topics]\npartitions = many",
+            "C:2: not valid TOML: string values must be quoted, expected literal string; write one key = value a line, with strings in double quotes",
+        ),
+        (
+            "[offers]\nfile = \"gone.toml\"",
+            "D/gone.toml: offers.file: no such file; name an existing file in offers.file",
+        ),
+        (
+            "[http]\ntoken_file = \"gone\"",
+            "D/gone: http.token_file: no such file; name a file that holds a token, or leave it out",
+        ),
+    ];
+    for (config, message) in cases {
+        expect(config, GOOD_OFFER, &[], message);
+    }
+}
+
+#[test]
+fn every_mistake_in_the_environment_is_named() {
+    let cases: &[(&str, &str, &str)] = &[
+        (
+            "PAY_BY_TWEET__TOPICS__PARTITONS",
+            "4",
+            "PAY_BY_TWEET__TOPICS__PARTITONS: topics.partitons: unknown key; did you mean PAY_BY_TWEET__TOPICS__PARTITIONS?",
+        ),
+        (
+            "PAY_BY_TWEET__TOPICS__PARTITIONS",
+            "four",
+            r#"PAY_BY_TWEET__TOPICS__PARTITIONS: topics.partitions: expected a whole number, found "four"; write it such as 4"#,
+        ),
+        (
+            "PAY_BY_TWEET__TIME__IDLE_AFTER",
+            "30",
+            r#"PAY_BY_TWEET__TIME__IDLE_AFTER: time.idle_after: "30" is not a duration; write it such as "30s""#,
+        ),
+        (
+            "PAY_BY_TWEET__BUS__KIND",
+            "kafka",
+            r#"PAY_BY_TWEET__BUS__KIND: bus.kind: this build has no Kafka bus yet; set bus.kind = "embedded""#,
+        ),
+    ];
+    for (name, value, message) in cases {
+        expect("", GOOD_OFFER, &[(name, value)], message);
+    }
+}
+
+#[test]
+fn every_mistake_in_the_offers_is_named() {
+    let swap = |from: &str, to: &str| GOOD_OFFER.replace(from, to);
+    let cases: Vec<(String, &str)> = vec![
+        (
+            swap("price", "prise"),
+            "O:8: offers[mug].prise: unknown key; did you mean \"price\"?\nO:1: offers[mug].price: missing; add price = \"149.99\"",
+        ),
+        (
+            swap("\"12.00\"", "12.00"),
+            r#"O:8: offers[mug].price: expected a decimal string, found the float 12.00; write it such as "149.99", in double quotes"#,
+        ),
+        (
+            swap("\"12.00\"", "\"-12.00\""),
+            r#"O:8: offers[mug].price: "-12.00" is negative; write a decimal string, such as "149.99""#,
+        ),
+        (
+            swap("\"12.00\"", "\"12.001\""),
+            r#"O:8: offers[mug].price: "12.001" has more than 2 decimals; write a decimal string, such as "149.99""#,
+        ),
+        (
+            swap("\"12.00\"", "\"0.00\"").replace("0.96", "0.00"),
+            r#"O:8: offers[mug].price: price and tax are zero together; write a price above "0.00""#,
+        ),
+        (
+            swap("USD", "USX"),
+            r#"O:10: offers[mug].currency: "USX" is not a currency of ISO 4217; write an ISO 4217 code, such as "USD""#,
+        ),
+        (swap("USD", "usd"), r#"O:10: offers[mug].currency: "usd" is not a currency of ISO 4217; did you mean "USD"?"#),
+        (
+            swap("quantity = 10", "quantity = -1"),
+            "O:11: offers[mug].quantity: -1 is out of range; write a whole number of at least 0",
+        ),
+        (
+            swap("quantity = 10", "per_account = 0"),
+            "O:11: offers[mug].per_account: 0 is out of range; write a whole number of at least 1",
+        ),
+        (
+            swap("quantity = 10", "reply_length = 90"),
+            "O:11: offers[mug].reply_length: the prompt reply may take 97 characters, more than 90; shorten the item or replies.templates.prompt",
+        ),
+        (
+            swap("2013-03-04", "2013-02-01"),
+            "O:13: offers[mug].closes: is not after opens; close the offer later than it opens",
+        ),
+        (
+            swap("2013-03-04T05:00:00Z", "March 4"),
+            r#"O:13: offers[mug].closes: "March 4" is not a time by RFC 3339; write it such as "2013-02-11T05:00:00Z""#,
+        ),
+        (
+            swap("[\"US\"]", "[\"USA\"]"),
+            r#"O:14: offers[mug].countries: "USA" is not a country code of two capital letters (ISO 3166); write it such as ["US"]"#,
+        ),
+        (
+            swap("[\"US\"]", "\"US\""),
+            r#"O:14: offers[mug].countries: expected a list of strings, found "US"; write it such as ["US"]"#,
+        ),
+        (
+            swap("kind = \"purchase\"", "kind = \"sale\""),
+            r#"O:3: offers[mug].kind: "sale" is not a kind of offer; write "purchase", "statement_credit" or "discount_code""#,
+        ),
+        (
+            swap("\"BuyMug\"", "\"#BuyMug\""),
+            r##"O:4: offers[mug].buy_tag: "#BuyMug" is written with its '#'; write the tag alone, such as "BuyKindleFireHD""##,
+        ),
+        (
+            swap("\"BuyMug\"", "\"Buy Mug\""),
+            r#"O:4: offers[mug].buy_tag: "Buy Mug" is not one whole hashtag of letters, digits and '_', with at least one letter; write the tag alone, such as "BuyKindleFireHD""#,
+        ),
+        (
+            swap("\"mug\"", "\"a mug\""),
+            r#"O:2: offers[a mug].id: "a mug" is not a name of at most 100 letters, digits, '-', '_' and '.'; write it such as "gift-card-25""#,
+        ),
+        (
+            swap("\"BuyMug\"", "\"confirmmug\""),
+            r#"O:5: offers[mug].confirm_tag: "ConfirmMug" is the same tag as "confirmmug", offers[mug].buy_tag on line 4; choose a tag that nobody takes for the other"#,
+        ),
+        (
+            swap("\"BuyMug\"", "\"FREEZEMYCARD\""),
+            r#"O:4: offers[mug].buy_tag: "FREEZEMYCARD" is the same tag as "FreezeMyCard", service.freeze_tag; choose a tag that nobody takes for the other"#,
+        ),
+        (
+            format!("{GOOD_OFFER}code = \"X\"\n"),
+            r#"O:15: offers[mug].code: only a discount code has this field; leave it out, or set kind = "discount_code""#,
+        ),
+        (
+            format!("{GOOD_OFFER}min_spend = \"1.00\"\n"),
+            r#"O:15: offers[mug].min_spend: only a statement credit has this field; leave it out, or set kind = "statement_credit""#,
+        ),
+        (
+            format!("{GOOD_OFFER}terms_url = \"example.com\"\n"),
+            r#"O:15: offers[mug].terms_url: "example.com" is not a web address; write it such as "https://example.com/terms""#,
+        ),
+        (format!("{GOOD_OFFER}[[offer]]\n"), r#"O:15: offer: unknown key; did you mean "offers"?"#),
+        (
+            format!("{GOOD_OFFER}{}", second("mug", "BuyCup", "ConfirmCup")),
+            "O:16: offers[mug].id: the same id as the offer on line 2; give each offer its own id",
+        ),
+        (
+            format!("{GOOD_OFFER}{}", second("cup", "buymug", "ConfirmCup")),
+            r#"O:18: offers[cup].buy_tag: "buymug" is the same tag as "BuyMug", offers[mug].buy_tag on line 4; choose a tag that nobody takes for the other"#,
+        ),
+        (
+            format!("{GOOD_OFFER}{}", second("cup", "BuyCup", "C0nfirmMug")),
+            r#"O:19: offers[cup].confirm_tag: "C0nfirmMug" looks like "ConfirmMug", offers[mug].confirm_tag on line 5; choose a tag that nobody takes for the other"#,
+        ),
+        (
+            "[[offers]]\nid = \"x\ny = 1".to_owned(),
+            "O:2: not valid TOML: invalid basic string, expected `\"`; write one key = value a line, with strings in double quotes",
+        ),
+    ];
+    for (offers, message) in cases {
+        expect("", &offers, &[], message);
+    }
+}
+
+#[test]
+fn all_mistakes_are_told_at_once() {
+    let config = "[topics]\npartitons = 4\n[time]\nidle_after = \"x\"\n[bus]\nkind = \"rabbit\"\n";
+    let (code, _, err) = run(config, GOOD_OFFER, &[("PAY_BY_TWEET__LOG__LEVEL", "loud")]);
+    let places: Vec<&str> = err.lines().map(|line| line.split(": ").next().unwrap_or("")).collect();
+    assert_eq!((code, places), (78, vec!["C:2", "C:4", "C:6", "PAY_BY_TWEET__LOG__LEVEL"]));
+}
+
+#[test]
+fn a_good_configuration_is_told_in_one_line() {
+    let (code, out, err) = run("", GOOD_OFFER, &[("PAY_BY_TWEET__TOPICS__PREFIX", "demo."), ("HOME", "/")]);
+    assert_eq!((code, out.as_str(), err.as_str()), (0, "ok: C with 1 offer of O\n", ""));
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let args = CheckArgs { config: Some("nowhere/x.toml".into()), online: false };
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let code = check(&args, std::iter::empty(), &mut out, &mut err).expect("a vector takes every write");
+    let err = String::from_utf8_lossy(&err).into_owned();
+    assert_eq!((code, err.as_str()), (78, "nowhere/x.toml: no such file; name an existing file with --config\n"));
+}
+
+fn second(id: &str, buy: &str, confirm: &str) -> String {
+    GOOD_OFFER.replace("mug", id).replace("BuyMug", buy).replace("ConfirmMug", confirm)
+}
+
+/// Checks that exactly this is said. `C`, `O` and `D` stand for the configuration, the offers and their folder.
+fn expect(config: &str, offers: &str, env: &[(&str, &str)], message: &str) {
+    let (code, _, err) = run(config, offers, env);
+    let sorted = |text: &str| {
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!((code, sorted(&err)), (78, sorted(message)), "of {config:?}");
+}
+
+fn run(config: &str, offers: &str, env: &[(&str, &str)]) -> (u8, String, String) {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path = dir.path().join(CONFIG);
+    fs::write(&path, config).expect("the folder is ours");
+    fs::write(dir.path().join("offers.toml"), offers).expect("the folder is ours");
+    let args = CheckArgs { config: Some(path.clone()), online: false };
+    let env = env.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let code = check(&args, env, &mut out, &mut err).expect("a vector takes every write");
+    let short = |bytes: &[u8]| {
+        let folder = dir.path().display().to_string();
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        text.replace(&path.display().to_string(), "C")
+            .replace(&format!("{folder}/offers.toml"), "O")
+            .replace(&folder, "D")
+    };
+    (code, short(&out), short(&err))
+}
