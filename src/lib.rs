@@ -1,10 +1,13 @@
 //! pay-by-tweet
 pub mod accounts;
+pub mod app;
 pub mod bus;
 pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod engine;
+pub mod feed;
+pub mod http;
 pub mod offers;
 pub mod pipeline;
 pub mod screen;

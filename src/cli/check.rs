@@ -38,17 +38,11 @@ pub fn check(
 ) -> io::Result<u8> {
     match checked(args.config.as_deref(), env) {
         Ok((settings, offers)) => {
-            let file = settings
-                .file
-                .as_deref()
-                .map_or("the built-in defaults".into(), |path| path.display().to_string());
+            let file =
+                settings.file.as_deref().map_or("the built-in defaults".into(), |path| path.display().to_string());
             let from = settings.offers_file.as_deref();
             let catalogue = from.map_or("the built-in catalogue".into(), |path| path.display().to_string());
-            let online = if args.online {
-                "; online: the embedded bus has no server, nothing to probe"
-            } else {
-                ""
-            };
+            let online = if args.online { "; online: the embedded bus has no server, nothing to probe" } else { "" };
             let noun = if offers == 1 { "offer" } else { "offers" };
             writeln!(out, "ok: {file} with {offers} {noun} of {catalogue}{online}")?;
             Ok(0)
@@ -68,10 +62,7 @@ fn checked(
     let settings = Settings::load(config, env)?;
     let mut errors = settings.ensure_supported().err().unwrap_or_default();
     errors.0.extend(settings.read_token().err().unwrap_or_default().0);
-    let offers = settings
-        .load_offers()
-        .map_err(|found| errors.0.extend(found.0))
-        .unwrap_or_default();
+    let offers = settings.load_offers().map_err(|found| errors.0.extend(found.0)).unwrap_or_default();
     errors.into_result((settings, offers.len()))
 }
 

@@ -1,1 +1,83 @@
+//! The commands, one file each.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{ConfigErrors, LogFormat, Settings};
+
 pub mod check;
+pub mod run;
+pub mod schema;
+pub mod tap;
+
+pub use check::EXIT_CONFIG;
+
+#[derive(Parser)]
+#[command(name = "pay-by-tweet", version, about = "Buying by tweet: tweets in, payments and orders out, exactly once")]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the stages, or feed files and end when all is consumed
+    Run(run::RunArgs),
+    /// Print a topic's records, one JSON line each
+    Tap(tap::TapArgs),
+    /// Check the configuration and the offers
+    Check(check::CheckArgs),
+    /// Print the JSON Schemas of the topics
+    Schema(schema::SchemaArgs),
+}
+
+/// What a command ends with: its exit code, or an error to be told.
+pub type Outcome = anyhow::Result<ExitCode>;
+
+/// An error that ends with [`EXIT_CONFIG`].
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Misconfigured(pub String);
+
+impl Cli {
+    pub fn run(self) -> ExitCode {
+        let outcome = match self.command {
+            Command::Run(args) => run::run(&args),
+            Command::Tap(args) => tap::run(&args),
+            Command::Check(args) => return check::run(&args),
+            Command::Schema(args) => schema::run(&args),
+        };
+        outcome.unwrap_or_else(|error| {
+            eprintln!("pay-by-tweet: {error:#}");
+            let misconfigured = error.downcast_ref::<Misconfigured>().is_some() || error.is::<ConfigErrors>();
+            ExitCode::from(if misconfigured { EXIT_CONFIG } else { 1 })
+        })
+    }
+}
+
+/// Loads the settings of `--config`, the environment included, and refuses what this build lacks.
+pub fn settings(config: Option<&Path>) -> anyhow::Result<Settings> {
+    let settings = Settings::load(config, std::env::vars())?;
+    settings.ensure_supported()?;
+    Ok(settings)
+}
+
+/// Logs to standard error, as `log.*` says; the first call counts.
+pub fn log_to_stderr(settings: &Settings) {
+    let level = tracing_subscriber::EnvFilter::new(settings.log.level);
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(level);
+    let _ = match settings.log.format {
+        LogFormat::Json => log.json().try_init(),
+        LogFormat::Pretty => log.try_init(),
+    };
+}
+
+/// `--config F`, which every command takes.
+#[derive(clap::Args, Clone, Debug)]
+pub struct ConfigArg {
+    /// Configuration file [default: config/pay-by-tweet.toml if it exists, else the built-in one]
+    #[arg(long, value_name = "F", global = true)]
+    pub config: Option<PathBuf>,
+}

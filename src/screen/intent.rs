@@ -120,13 +120,20 @@ fn echo_of(reference: &Referenced, handle: Option<&str>, catalogue: &Catalogue) 
 }
 
 /// Whether the account should see what was retweeted or quoted. It knows the ids of its prompts; a record that does not
-/// include the prompt itself names at least the service.
+/// include the prompt itself names at least the service. A prompt answers somebody, so that an announcement which half the
+/// network retweets is none and wakes no account.
 fn may_be_prompt(echo: &Echo, handle: Option<&str>, post: &Post, catalogue: &Catalogue) -> bool {
-    let names_service = || {
-        handle.is_some_and(|handle| catalogue.is_service_handle(handle))
-            || mentions(&post.text).any(|(handle, _)| catalogue.is_service_handle(handle))
+    let answers = echo.in_reply_to.is_some() || echo.in_reply_to_user.is_some() || !echo.confirm_tags.is_empty();
+    let is_service = |handle: &str| catalogue.is_service_handle(handle);
+    let answers_in_text = |at: usize| {
+        let behind = leading_mention(&post.text[at..]).map_or("", |(_, len)| &post.text[at + len..]);
+        post.retweet_of.is_none() || leading_mention(behind.trim_start_matches([':', ' '])).is_some()
     };
-    echo.id.is_some() && (echo.by_service || names_service())
+    let names_service = || match handle {
+        Some(handle) if post.retweet_of.is_none() => is_service(handle),
+        _ => mentions(&post.text).any(|(handle, at)| is_service(handle) && answers_in_text(at)),
+    };
+    echo.id.is_some() && if echo.by_service { answers } else { names_service() }
 }
 
 fn mentions_of(post: &Post, catalogue: &Catalogue) -> Vec<Arc<Terms>> {

@@ -45,6 +45,8 @@ struct Progress {
 struct Counts {
     outcomes: [u64; OUTCOMES.len()],
     dead: Vec<DeadReason>,
+    /// The one idle move after the last input file was made.
+    moved: bool,
 }
 
 const OUTCOMES: [&str; 8] =
@@ -99,6 +101,9 @@ impl PostsShard {
         let Some((_, counts)) = self.layers.pop_front() else { return };
         for (outcome, n) in OUTCOMES.into_iter().zip(counts.outcomes) {
             telemetry::screened(&self.at.topic, outcome, n);
+        }
+        if counts.moved {
+            self.setup.topology.note_move();
         }
         for reason in counts.dead {
             telemetry::dead_letters(&self.at.topic, reason.name(), 1);
@@ -203,6 +208,7 @@ impl PostsShard {
             let ended = self.setup.topology.has_ended() && quiet && rules.idle_after.0 > 0 && !rules.idle_by_heartbeat;
             if ended && !self.progress.moved_at_end {
                 self.progress.moved_at_end = true;
+                out.counts.moved = self.source_index().is_some();
                 let mark = self.progress.high.max(Some(batch.now)).unwrap_or(batch.now);
                 self.tick(mark.before(rules.lateness_max), None, out);
             }
@@ -221,14 +227,19 @@ impl PostsShard {
         }
     }
 
+    /// This partition's place in the list of sources; `None` if it holds nothing that counts.
+    fn source_index(&self) -> Option<usize> {
+        let is_me = |source: &SourceId| source.topic == *self.at.topic && source.partition == self.at.partition;
+        self.setup.topology.sources().iter().position(is_me)
+    }
+
     /// Writes one tick into every inbox partition, after everything that was read before it.
     fn tick(&mut self, mark: Time, clock: Option<Time>, out: &mut Out) {
         out.flush_deletions(self.network);
         let mark = self.progress.told.map_or(mark, |told| told.max(mark));
         self.progress.told = Some(mark);
         let sources = self.setup.topology.sources();
-        let me = SourceId { topic: self.at.topic.to_string(), partition: self.at.partition };
-        let Some(index) = sources.iter().position(|source| *source == me) else { return };
+        let Some(index) = self.source_index() else { return };
         let tick = Tick {
             topology: sources.len() as u64,
             sources: sources.to_vec(),

@@ -1,6 +1,6 @@
 //! What every shard of the screen shares.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::catalogue::Catalogue;
@@ -43,6 +43,8 @@ pub struct Topology {
     live: bool,
     /// The last input file has been read: idle sources move once.
     ended: AtomicBool,
+    /// Sources whose last move after that is committed.
+    moved: AtomicUsize,
 }
 
 /// A value that many read and one replaces.
@@ -53,7 +55,12 @@ impl Topology {
     pub fn new(mut sources: Vec<SourceId>, live: bool) -> Topology {
         sources.sort();
         sources.dedup();
-        Topology { sources: RwLock::new(Arc::new(sources)), live, ended: AtomicBool::new(false) }
+        Topology {
+            sources: RwLock::new(Arc::new(sources)),
+            live,
+            ended: AtomicBool::new(false),
+            moved: AtomicUsize::new(0),
+        }
     }
 
     pub fn sources(&self) -> Arc<Vec<SourceId>> {
@@ -66,6 +73,15 @@ impl Topology {
 
     pub fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Acquire)
+    }
+
+    /// Whether every source has made its last move and its tick is committed.
+    pub fn has_moved(&self) -> bool {
+        self.moved.load(Ordering::Acquire) >= self.sources().len()
+    }
+
+    pub(super) fn note_move(&self) {
+        self.moved.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Every input file has been read to its end.

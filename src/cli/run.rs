@@ -1,0 +1,197 @@
+//! `run`: the stages until SIGTERM, or until the inputs of `--input` are consumed.
+
+use std::collections::BTreeSet;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::bail;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::{Misconfigured, Outcome};
+use crate::app::{App, StageSet};
+use crate::bus::embedded::Embedded;
+use crate::bus::{Bus, BusError, TopicPartition};
+use crate::config::{IdleBy, Settings};
+use crate::domain::{SourceId, Span};
+use crate::engine::clock::SystemClock;
+use crate::feed::{Feeder, Input, LOOK_EVERY};
+use crate::pipeline::embedded_options;
+use crate::screen::setup::Topology;
+use crate::screen::side::SIDE_INPUTS;
+use crate::{http, telemetry};
+
+#[derive(clap::Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    config: super::ConfigArg,
+    /// Stages of this process
+    #[arg(long, value_name = "screen,accounts,offers", value_parser = StageSet::parse)]
+    stages: Option<StageSet>,
+    /// JSON lines into an input topic (tweets if none is named), `-` for standard input; each file to its end before the
+    /// next, then the program drains and ends
+    #[arg(long, value_name = "[TOPIC=]FILE|-")]
+    input: Vec<String>,
+}
+
+pub fn run(args: &RunArgs) -> Outcome {
+    let settings = super::settings(args.config.config.as_deref())?;
+    super::log_to_stderr(&settings);
+    let inputs = inputs_of(args, &settings)?;
+    let stopped = stop_flag()?;
+    let clock = Arc::new(SystemClock);
+    let log = match Embedded::open(&settings.bus.embedded.dir, embedded_options(&settings, clock.clone())) {
+        Ok(log) => Arc::new(log),
+        Err(BusError::Taken(taken)) => return Err(Misconfigured(taken).into()),
+        Err(other) => return Err(other.into()),
+    };
+    let topology = topology(&log, &settings, &inputs)?;
+    let app = App::start(&settings, log.clone(), clock, topology, args.stages.unwrap_or(StageSet::ALL))?;
+    let server = serve(&settings, &app, !inputs.is_empty())?;
+    tracing::info!(http = %server.addr(), dir = %settings.bus.embedded.dir.display(), "running");
+    let outcome = if inputs.is_empty() { wait(&app, &stopped) } else { feed(&app, &settings, &inputs, &stopped) };
+    server.stop();
+    http::remove_endpoint(&settings.bus.embedded.dir);
+    app.stop(settings.shutdown_timeout)?;
+    outcome?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn inputs_of(args: &RunArgs, settings: &Settings) -> anyhow::Result<Vec<Input>> {
+    let posts = settings.sources.iter().map(|source| source.topic.as_str());
+    let topics: Vec<&str> = posts.chain(SIDE_INPUTS).collect();
+    let inputs: Result<Vec<Input>, String> = args.input.iter().map(|text| Input::parse(text, &topics)).collect();
+    inputs.map_err(|why| Misconfigured(why).into())
+}
+
+/// Without inputs every partition of every post topic is a source. With them only those that hold records, or will.
+fn topology(log: &Embedded, settings: &Settings, inputs: &[Input]) -> anyhow::Result<Topology> {
+    let is_posts = |topic: &str| settings.sources.iter().any(|source| source.topic == topic);
+    let source = |topic: &str, partition| SourceId { topic: topic.to_owned(), partition };
+    let mut sources = BTreeSet::new();
+    if inputs.is_empty() {
+        for topic in settings.sources.iter().map(|source| source.topic.as_str()) {
+            sources.extend((0..log.partitions(topic)?).map(|partition| source(topic, partition)));
+        }
+    } else {
+        for state in log.topics()?.iter().filter(|state| is_posts(&state.topic)) {
+            let held = (0..).zip(&state.partitions).filter(|(_, (_, end))| *end > 0);
+            sources.extend(held.map(|(partition, _)| source(&state.topic, partition)));
+        }
+        let named = inputs.iter().filter(|input| is_posts(&input.topic) && !input.is_empty());
+        sources.extend(named.map(|input| source(&input.topic, 0)));
+    }
+    let live = inputs.is_empty() && settings.time.idle_after > Span::ZERO;
+    Ok(Topology::new(sources.into_iter().collect(), live))
+}
+
+fn serve(settings: &Settings, app: &App, feeding: bool) -> anyhow::Result<http::Server> {
+    let state = http::HttpState {
+        bus: app.bus.clone(),
+        accounts: app.accounts.clone(),
+        offers: app.offers.clone(),
+        health: app.health(),
+        clock: app.clock.clone(),
+        accounts_partitions: app.bus.partitions("accounts.inbox")?,
+        token: settings.read_token()?,
+        secret: settings.instance_id(),
+        open: false,
+        metrics: telemetry::install(),
+    };
+    let secret = state.secret.clone();
+    let mut server = http::serve(settings.http.listen, state.clone());
+    if let (Err(error), true) = (&server, feeding) {
+        // A batch job must not fail because another program has the port: it takes any free one.
+        tracing::warn!(%error, "http.listen is taken; serving on a free port");
+        let any = std::net::SocketAddr::new(settings.http.listen.ip(), 0);
+        server = http::serve(any, state);
+    }
+    let server = server.map_err(|error| Misconfigured(error.to_string()))?;
+    http::write_endpoint(&settings.bus.embedded.dir, server.addr(), &secret)?;
+    Ok(server)
+}
+
+/// Until SIGTERM, SIGINT, or the first worker that fails.
+fn wait(app: &App, stopped: &AtomicBool) -> anyhow::Result<()> {
+    const LOOK_EVERY: Duration = Duration::from_millis(100);
+    while !stopped.load(Ordering::Acquire) {
+        if let Some(failure) = app.failure(LOOK_EVERY) {
+            bail!("{}: {}", failure.worker, failure.why);
+        }
+    }
+    Ok(())
+}
+
+/// Feeds each input to its end, waits until it is screened, and at last until everything is consumed.
+fn feed(app: &App, settings: &Settings, inputs: &[Input], stopped: &AtomicBool) -> anyhow::Result<()> {
+    let bar = progress_bar(inputs);
+    let mut before = 0;
+    let mut feeder = Feeder::new(&*app.bus)?;
+    for input in inputs {
+        bar.set_message(input.topic.clone());
+        feeder.feed(input, &mut |bytes| {
+            bar.set_position(before + bytes);
+            !stopped.load(Ordering::Acquire)
+        })?;
+        before += input.bytes().unwrap_or_default();
+        let at = TopicPartition::new(&input.topic, 0);
+        let end = app.bus.reader()?.end(&at)?;
+        if !until(app, stopped, || app.screened(&at, end))? {
+            return Ok(());
+        }
+    }
+    bar.set_message("draining");
+    if !until(app, stopped, || app.drained())? {
+        return Ok(());
+    }
+    if settings.time.idle_after > Span::ZERO && settings.time.idle == IdleBy::Clock {
+        app.screen.topology.end();
+        until(app, stopped, || Ok(app.screen.topology.has_moved()))?;
+        until(app, stopped, || app.drained())?;
+    }
+    bar.finish_and_clear();
+    Ok(())
+}
+
+/// Waits for a condition; false if the program was stopped meanwhile.
+fn until(app: &App, stopped: &AtomicBool, mut done: impl FnMut() -> Result<bool, BusError>) -> anyhow::Result<bool> {
+    while !done()? {
+        if stopped.load(Ordering::Acquire) {
+            return Ok(false);
+        }
+        if let Some(failure) = app.failure(LOOK_EVERY) {
+            bail!("{}: {}", failure.worker, failure.why);
+        }
+    }
+    Ok(true)
+}
+
+/// Drawn on a terminal only.
+fn progress_bar(inputs: &[Input]) -> ProgressBar {
+    let total: Option<u64> = inputs.iter().map(Input::bytes).sum();
+    let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
+    let style = ProgressStyle::with_template("{msg:16} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}");
+    bar.with_style(style.expect("the template is a constant that indicatif reads"))
+}
+
+/// Set by SIGTERM or SIGINT.
+pub fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let set = flag.clone();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        runtime.block_on(async {
+            use tokio::signal::unix::{SignalKind, signal};
+            match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+                (Ok(mut term), Ok(mut interrupt)) => {
+                    tokio::select! { _ = term.recv() => {}, _ = interrupt.recv() => {} }
+                    tracing::info!("stopping");
+                    set.store(true, Ordering::Release);
+                }
+                _ => tracing::warn!("signals can't be caught; the program ends when it is killed"),
+            }
+        });
+    })?;
+    Ok(flag)
+}
