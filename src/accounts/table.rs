@@ -99,7 +99,7 @@ impl Table {
 
     /// What the newest layer touched, in order of first touch, with its present state.
     pub fn touched(&self) -> impl Iterator<Item = (&AccountId, Option<&Account>)> {
-        self.slots.touched().iter().map(|id| (id, self.get(id)))
+        self.slots.touched().map(|id| (id, self.get(id)))
     }
 }
 

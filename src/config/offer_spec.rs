@@ -45,7 +45,7 @@ pub struct OfferSpec {
     pub price: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tax: Option<String>,
-    /// ISO 4217.
+    /// ISO 4217; absent is USD.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub currency: Option<String>,
     /// Absent is unlimited.
@@ -59,7 +59,7 @@ pub struct OfferSpec {
     pub opens: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub closes: Option<String>,
-    /// ISO 3166 alpha-2; absent or empty allows every country.
+    /// ISO 3166 alpha-2; absent is the US, empty allows every country.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub countries: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -123,7 +123,7 @@ impl Check<'_> {
     fn terms(&mut self, kind: OfferKind, version: u64) -> Terms {
         let spec = self.spec;
         self.id();
-        let currency = self.currency(kind);
+        let currency = self.currency();
         let (opens, closes) = (self.moment("opens", &spec.opens), self.moment("closes", &spec.closes));
         if let (Some(opens), Some(closes)) = (opens, closes)
             && opens >= closes
@@ -207,14 +207,9 @@ impl Check<'_> {
         text
     }
 
-    fn currency(&mut self, kind: OfferKind) -> Currency {
+    fn currency(&mut self) -> Currency {
         let hint = "write an ISO 4217 code, such as \"USD\"";
-        let Some(code) = self.spec.currency.as_deref() else {
-            if kind != OfferKind::DiscountCode {
-                self.missing("currency", "currency = \"USD\"");
-            }
-            return Currency::USD;
-        };
+        let Some(code) = self.spec.currency.as_deref() else { return Currency::USD };
         let known = |code: &str| IsoCurrency::from_code(code).filter(|currency| currency.exponent().is_some());
         if let (Some(_), Ok(bytes)) = (known(code), code.as_bytes().try_into()) {
             return Currency(bytes);
@@ -348,7 +343,7 @@ impl Check<'_> {
     }
 
     fn countries(&mut self) -> Vec<String> {
-        let countries = self.spec.countries.clone().unwrap_or_default();
+        let countries = self.spec.countries.clone().unwrap_or_else(|| vec!["US".to_owned()]);
         let legal = |code: &str| code.len() == 2 && code.bytes().all(|b| b.is_ascii_uppercase());
         if let Some(bad) = countries.iter().find(|code| !legal(code)) {
             let what = format!("\"{bad}\" is not a country code of two capital letters (ISO 3166)");

@@ -60,9 +60,12 @@ impl<K: Clone + Eq + Hash, V: Clone> Journaled<K, V> {
         self.map.insert(key.clone(), value);
     }
 
-    /// What the newest layer touched, in order of first touch.
-    pub fn touched(&self) -> &[K] {
-        self.layers.back().map_or(&[], |layer| &layer.order)
+    /// What the newest layer touched, in order of first touch; not what it both made and removed.
+    pub fn touched(&self) -> impl Iterator<Item = &K> {
+        self.layers.back().into_iter().flat_map(|layer| {
+            let existed = |key: &&K| self.map.contains_key(*key) || layer.before.get(*key).is_some_and(Option::is_some);
+            layer.order.iter().filter(existed)
+        })
     }
 
     pub fn drop_oldest_layer(&mut self) {
@@ -110,7 +113,9 @@ mod tests {
         table.open_layer();
         table.remove(&"a");
         *table.edit(&"b", || 0) += 1;
-        assert_eq!(table.touched(), ["a", "b"]);
+        table.insert(&"c", 1);
+        table.remove(&"c");
+        assert_eq!(table.touched().collect::<Vec<_>>(), [&"a", &"b"]);
         table.take_back(|_, _, _| {});
         assert_eq!((table.get(&"a"), table.get(&"b")), (Some(&2), Some(&7)));
         table.take_back(|_, _, _| {});
