@@ -16,6 +16,7 @@ use crate::engine::clock::{Clock, VirtualClock};
 use crate::engine::ends;
 use crate::engine::host::Inline;
 use crate::engine::pressure::Pressure;
+use crate::engine::restore::{Progress, Restore};
 use crate::engine::stage::Stage;
 use crate::engine::worker::{Step, Worker, WorkerError, group_of};
 use crate::offers::{self, OffersStage};
@@ -312,6 +313,22 @@ impl InlinePipeline {
         ];
         ends::drained(&*self.bus, &mut *self.bus.reader()?, &all)
     }
+}
+
+/// A shard as of its changelog, for commands that look at a log which no program runs on.
+pub fn restored<St: Stage>(
+    stage: &St,
+    bus: &dyn Bus,
+    input: &str,
+    partition: u32,
+    now: Time,
+) -> anyhow::Result<St::Shard> {
+    let shard = stage.shard(&TopicPartition::new(input, partition), "");
+    let changelog = stage.changelog().map(|topic| TopicPartition { topic, partition });
+    let mut restore = Restore::new(shard, changelog);
+    let mut reader = bus.reader()?;
+    while restore.step(&mut *reader, now)? != Progress::Done {}
+    Ok(restore.into_shard())
 }
 
 /// All records of a topic.

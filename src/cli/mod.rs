@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::{ConfigErrors, LogFormat, Settings};
 
+pub mod account;
 pub mod check;
 pub mod run;
 pub mod schema;
@@ -27,6 +28,10 @@ enum Command {
     Run(run::RunArgs),
     /// Print a topic's records, one JSON line each
     Tap(tap::TapArgs),
+    /// Print what is remembered of an account
+    Account(account::AccountArgs),
+    /// Print the offers with their stock and funnel
+    Offers(account::OffersArgs),
     /// Check the configuration and the offers
     Check(check::CheckArgs),
     /// Print the JSON Schemas of the topics
@@ -46,6 +51,8 @@ impl Cli {
         let outcome = match self.command {
             Command::Run(args) => run::run(&args),
             Command::Tap(args) => tap::run(&args),
+            Command::Account(args) => account::account(&args),
+            Command::Offers(args) => account::offers(&args),
             Command::Check(args) => return check::run(&args),
             Command::Schema(args) => schema::run(&args),
         };

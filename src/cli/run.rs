@@ -1,6 +1,7 @@
 //! `run`: the stages until SIGTERM, or until the inputs of `--input` are consumed.
 
 use std::collections::BTreeSet;
+use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,6 +40,10 @@ pub fn run(args: &RunArgs) -> Outcome {
     let settings = super::settings(args.config.config.as_deref())?;
     super::log_to_stderr(&settings);
     let inputs = inputs_of(args, &settings)?;
+    let stages = args.stages.unwrap_or(StageSet::ALL);
+    if !inputs.is_empty() && stages != StageSet::ALL {
+        return Err(Misconfigured("--input runs all stages; leave --stages out".to_owned()).into());
+    }
     let stopped = stop_flag()?;
     let clock = Arc::new(SystemClock);
     let log = match Embedded::open(&settings.bus.embedded.dir, embedded_options(&settings, clock.clone())) {
@@ -47,12 +52,12 @@ pub fn run(args: &RunArgs) -> Outcome {
         Err(other) => return Err(other.into()),
     };
     let topology = topology(&log, &settings, &inputs)?;
-    let app = App::start(&settings, log.clone(), clock, topology, args.stages.unwrap_or(StageSet::ALL))?;
-    let server = serve(&settings, &app, !inputs.is_empty())?;
+    let app = App::start(&settings, log.clone(), clock, topology, stages)?;
+    let (server, endpoint) = serve(&settings, &app, !inputs.is_empty())?;
     tracing::info!(http = %server.addr(), dir = %settings.bus.embedded.dir.display(), "running");
     let outcome = if inputs.is_empty() { wait(&app, &stopped) } else { feed(&app, &settings, &inputs, &stopped) };
     server.stop();
-    http::remove_endpoint(&settings.bus.embedded.dir);
+    drop(endpoint);
     app.stop(settings.shutdown_timeout)?;
     outcome?;
     Ok(ExitCode::SUCCESS)
@@ -86,7 +91,9 @@ fn topology(log: &Embedded, settings: &Settings, inputs: &[Input]) -> anyhow::Re
     Ok(Topology::new(sources.into_iter().collect(), live))
 }
 
-fn serve(settings: &Settings, app: &App, feeding: bool) -> anyhow::Result<http::Server> {
+/// The server, and the file by which commands on this machine find it.
+fn serve(settings: &Settings, app: &App, feeding: bool) -> anyhow::Result<(http::Server, http::EndpointFile)> {
+    let secret = http::new_secret()?;
     let state = http::HttpState {
         bus: app.bus.clone(),
         accounts: app.accounts.clone(),
@@ -95,21 +102,19 @@ fn serve(settings: &Settings, app: &App, feeding: bool) -> anyhow::Result<http::
         clock: app.clock.clone(),
         accounts_partitions: app.bus.partitions("accounts.inbox")?,
         token: settings.read_token()?,
-        secret: settings.instance_id(),
+        secret: secret.clone(),
         open: false,
         metrics: telemetry::install(),
     };
-    let secret = state.secret.clone();
-    let mut server = http::serve(settings.http.listen, state.clone());
-    if let (Err(error), true) = (&server, feeding) {
+    let mut listen = settings.http.listen;
+    if feeding && TcpListener::bind(listen).is_err() {
         // A batch job must not fail because another program has the port: it takes any free one.
-        tracing::warn!(%error, "http.listen is taken; serving on a free port");
-        let any = std::net::SocketAddr::new(settings.http.listen.ip(), 0);
-        server = http::serve(any, state);
+        tracing::warn!(%listen, "http.listen is taken; serving on a free port");
+        listen.set_port(0);
     }
-    let server = server.map_err(|error| Misconfigured(error.to_string()))?;
-    http::write_endpoint(&settings.bus.embedded.dir, server.addr(), &secret)?;
-    Ok(server)
+    let server = http::serve(listen, state).map_err(|error| Misconfigured(error.to_string()))?;
+    let file = http::write_endpoint(&settings.bus.embedded.dir, server.addr(), &secret)?;
+    Ok((server, file))
 }
 
 /// Until SIGTERM, SIGINT, or the first worker that fails.

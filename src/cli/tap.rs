@@ -47,7 +47,7 @@ pub fn run(args: &TapArgs) -> Outcome {
 fn print_new(settings: &Settings, topic: &str, places: &mut [u64]) -> anyhow::Result<bool> {
     match open_log(settings) {
         Ok(log) => print_log(&*log, topic, places),
-        Err(BusError::Taken(taken)) => match read_endpoint(&settings.bus.embedded.dir) {
+        Err(BusError::Taken(taken)) => match read_endpoint(&settings.bus.embedded.dir)? {
             Some(endpoint) => print_remote(&endpoint, topic, places),
             None => Err(super::Misconfigured(taken).into()),
         },

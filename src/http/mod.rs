@@ -1,8 +1,36 @@
-//! HTTP
+//! What the program shows over HTTP: health, metrics, accounts, offers, and topics as `tap` prints them.
+//!
+//! | path | who may | what |
+//! |---|---|---|
+//! | `/` | everybody | a page that lists the rest |
+//! | `/livez`, `/readyz` | everybody | 200, or 503 with the workers that stand still or are not ready |
+//! | `/metrics` | everybody | Prometheus' text format |
+//! | `/v1/offers` | everybody | every offer with its stock and funnel |
+//! | `/v1/accounts/{network:id}` | bearer token | what is remembered of an account |
+//! | `/v1/tap/{topic}` | bearer token | a topic's committed records, one JSON line each |
+//!
+//! The server has threads of its own and only asks: shards by messages through the directory, the log by a reader. Errors
+//! are JSON `{"error": "…"}`. Card tokens are never shown except where `tap` reads topics that carry them (I11).
+
+mod access;
+mod accounts;
+mod answer;
+mod endpoint;
+mod offers;
+mod page;
+mod status;
+mod tap;
+mod tap_line;
+
 use std::io;
-use std::net::SocketAddr;
-use std::path::Path;
-use std::sync::Arc;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+
+use actix_web::dev::ServerHandle;
+use actix_web::{App, HttpServer, Resource, Route, guard, web};
+use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::accounts::AccountsShard;
 use crate::bus::Bus;
@@ -11,52 +39,156 @@ use crate::engine::directory::Directory;
 use crate::engine::health::Health;
 use crate::offers::OffersShard;
 
-#[derive(Clone)]
+use access::Access;
+use answer::ApiError;
+use tap::Taps;
+
+pub use accounts::account_json;
+pub use endpoint::{ClientError, Endpoint, EndpointFile, client_get, new_secret, read_endpoint, write_endpoint};
+pub use offers::offers_json;
+pub use tap_line::tap_line;
+
+/// Everything that the server asks.
 pub struct HttpState {
     pub bus: Arc<dyn Bus>,
     pub accounts: Directory<AccountsShard>,
     pub offers: Directory<OffersShard>,
     pub health: Health,
+    /// The clock of the workers.
     pub clock: Arc<dyn Clock>,
+    /// Partitions of `accounts.inbox`.
     pub accounts_partitions: u32,
+    /// Of `http.token_file`.
     pub token: Option<String>,
+    /// What commands on this machine show instead of the token; see [`write_endpoint`].
     pub secret: String,
+    /// The demo: everybody may see everything, as long as the address is a loopback one.
     pub open: bool,
-    pub metrics: (),
+    pub metrics: PrometheusHandle,
 }
-pub struct Server(SocketAddr);
-pub struct Endpoint;
-pub fn serve(listen: SocketAddr, _state: HttpState) -> io::Result<Server> {
-    Ok(Server(listen))
+
+/// A running server. Dropping it stops it.
+pub struct Server {
+    addr: SocketAddr,
+    handle: ServerHandle,
+    stopping: Arc<AtomicBool>,
+    thread: Option<JoinHandle<io::Result<()>>>,
 }
+
+/// Open connections at most; more wait in the listener's queue.
+const CONNECTIONS_MAX: usize = 256;
+
+/// How long a stop waits for answers that are under way.
+const STOP_PATIENCE_SECS: u64 = 2;
+
+/// Binds the address, so that an address in use is an error here and now, and serves on threads of its own.
+pub fn serve(listen: SocketAddr, state: HttpState) -> io::Result<Server> {
+    let listener = TcpListener::bind(listen).map_err(|error| cannot_listen(listen, &error))?;
+    let addr = listener.local_addr()?;
+    let stopping = Arc::new(AtomicBool::new(false));
+    let served = web::Data::new(Served {
+        access: Access::new(state.token.as_deref(), &state.secret, state.open && addr.ip().is_loopback()),
+        taps: Taps::default(),
+        stopping: stopping.clone(),
+        state,
+    });
+    let (tell, told) = mpsc::sync_channel(1);
+    let thread = std::thread::Builder::new().name("http".to_owned()).spawn(move || {
+        actix_web::rt::System::new().block_on(async move {
+            let server = start(listener, served);
+            // A caller that went away gave the start up; the handle goes with the message and the server is not run.
+            let _ = tell.send(server.as_ref().map(|server| server.handle()).map_err(copy_of));
+            server?.await
+        })
+    })?;
+    let handle = told.recv().map_err(|_| io::Error::other("the HTTP server did not start"))?;
+    let handle = handle.map_err(|error| cannot_listen(addr, &error))?;
+    Ok(Server { addr, handle, stopping, thread: Some(thread) })
+}
+
 impl Server {
+    /// The address that was bound: with port 0 asked for, the port that was given.
     pub fn addr(&self) -> SocketAddr {
-        self.0
+        self.addr
     }
-    pub fn stop(&self) {}
+
+    /// Ends taps, finishes answers that are under way within two seconds, and waits for the threads.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.stopping.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            futures_executor::block_on(self.handle.stop(true));
+            // A server that failed has said so in the log, and nothing is left to stop.
+            let _ = thread.join();
+        }
+    }
 }
-pub fn write_endpoint(_dir: &Path, _addr: SocketAddr, _secret: &str) -> io::Result<()> {
-    Ok(())
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.end();
+    }
 }
-pub fn remove_endpoint(_dir: &Path) {}
-pub fn read_endpoint(_dir: &Path) -> Option<Endpoint> {
-    None
+
+/// What every handler sees.
+struct Served {
+    state: HttpState,
+    access: Access,
+    taps: Taps,
+    /// Set at the stop; taps that follow look at it.
+    stopping: Arc<AtomicBool>,
 }
-pub fn client_get(_endpoint: &Endpoint, _path: &str) -> anyhow::Result<Box<dyn io::Read>> {
-    anyhow::bail!("")
+
+/// What handlers of this module are given.
+type Shown = web::Data<Served>;
+
+fn start(listener: TcpListener, served: Shown) -> io::Result<actix_web::dev::Server> {
+    let server = HttpServer::new(move || App::new().app_data(served.clone()).configure(routes))
+        .workers(1)
+        .max_connections(CONNECTIONS_MAX)
+        .shutdown_timeout(STOP_PATIENCE_SECS)
+        .disable_signals()
+        .listen(listener)?;
+    Ok(server.run())
 }
-pub fn tap_line(
-    partition: u32,
-    offset: u64,
-    key: Option<&[u8]>,
-    value: Option<&[u8]>,
-    headers: &[(String, Vec<u8>)],
-) -> String {
-    let headers: serde_json::Map<String, serde_json::Value> =
-        headers.iter().map(|(k, v)| (k.clone(), String::from_utf8_lossy(v).into())).collect();
-    let key = key.map(|k| String::from_utf8_lossy(k).into_owned());
-    let value: serde_json::Value = value
-        .map_or(serde_json::Value::Null, |v| serde_json::from_slice(v).unwrap_or(format!("{} bytes", v.len()).into()));
-    serde_json::json!({"partition": partition, "offset": offset, "key": key, "headers": headers, "value": value})
-        .to_string()
+
+fn routes(config: &mut web::ServiceConfig) {
+    config
+        .service(resource("/", get().to(page::page)))
+        .service(resource("/livez", get().to(status::livez)))
+        .service(resource("/readyz", get().to(status::readyz)))
+        .service(resource("/metrics", get().to(status::metrics)))
+        .service(resource("/v1/accounts/{account}", get().to(accounts::account)))
+        .service(resource("/v1/offers", get().to(offers::offers)))
+        .service(resource("/v1/tap/{topic}", get().to(tap::tap)))
+        .default_service(web::to(nowhere));
+}
+
+/// A path that answers 405 to other methods.
+fn resource(path: &str, route: Route) -> Resource {
+    web::resource(path).route(route).default_service(web::to(wrong_method))
+}
+
+/// Load balancers ask by HEAD, too.
+fn get() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
+}
+
+async fn nowhere() -> ApiError {
+    ApiError::not_found("there is nothing at this path; / lists what there is")
+}
+
+async fn wrong_method() -> ApiError {
+    ApiError::wrong_method("this path answers GET and HEAD only")
+}
+
+fn cannot_listen(addr: SocketAddr, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("http.listen = \"{addr}\": can't listen there: {error}"))
+}
+
+fn copy_of(error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), error.to_string())
 }

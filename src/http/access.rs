@@ -1,0 +1,111 @@
+//! Who may see account data: whoever shows the token of `http.token_file`, or the local secret.
+
+use std::future::{Ready, ready};
+use std::hint::black_box;
+
+use actix_web::dev::Payload;
+use actix_web::http::header;
+use actix_web::{FromRequest, HttpRequest};
+use sha2::{Digest, Sha256};
+
+use super::Shown;
+use super::answer::ApiError;
+
+/// What opens the door.
+pub struct Access {
+    /// SHA-256 of the token and of the secret: equal lengths, so that a comparison tells nothing by its time.
+    digests: Vec<[u8; 32]>,
+    has_token: bool,
+    open: bool,
+}
+
+/// A request that showed what it must. As an argument it keeps everybody else out of a handler.
+pub struct Authorized;
+
+impl Access {
+    /// Empty tokens open nothing.
+    pub fn new(token: Option<&str>, secret: &str, open: bool) -> Access {
+        let shown = token.into_iter().chain([secret]).filter(|key| !key.is_empty());
+        Access { digests: shown.map(digest).collect(), has_token: token.is_some(), open }
+    }
+
+    /// Whether this value of the `Authorization` header, as far as it is text, may pass.
+    fn check(&self, authorization: Option<&str>) -> Result<(), ApiError> {
+        if self.open {
+            return Ok(());
+        }
+        let shown = authorization.and_then(|value| value.split_once(' '));
+        match shown {
+            Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer") && self.knows(key.trim()) => Ok(()),
+            _ => Err(ApiError::unauthorized(self.refusal())),
+        }
+    }
+
+    /// Looks at every byte of every key, whatever was found before.
+    fn knows(&self, key: &str) -> bool {
+        let shown = digest(key);
+        let differences = |known: &[u8; 32]| known.iter().zip(&shown).fold(0u8, |sum, (a, b)| black_box(sum | (a ^ b)));
+        self.digests.iter().fold(false, |found, known| found | (differences(known) == 0))
+    }
+
+    fn refusal(&self) -> &'static str {
+        if self.has_token {
+            "this needs the header \"Authorization: Bearer <token>\" with the token of http.token_file"
+        } else {
+            "this needs a bearer token and none is configured: set http.token_file to a file that holds one"
+        }
+    }
+}
+
+impl FromRequest for Authorized {
+    type Error = ApiError;
+    type Future = Ready<Result<Authorized, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let Some(served) = request.app_data::<Shown>() else {
+            return ready(Err(ApiError::unauthorized("this server has no keys")));
+        };
+        let value = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        ready(served.access.check(value).map(|()| Authorized))
+    }
+}
+
+fn digest(key: &str) -> [u8; 32] {
+    Sha256::digest(key.as_bytes()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(access: &Access, header: Option<&str>, admitted: bool) {
+        assert_eq!(access.check(header).is_ok(), admitted, "{header:?}");
+    }
+
+    #[test]
+    fn the_token_and_the_secret_open_and_nothing_else_does() {
+        let access = Access::new(Some("token"), "secret", false);
+        for header in ["Bearer token", "bearer secret", "BEARER  token "] {
+            check(&access, Some(header), true);
+        }
+        for header in ["token", "Bearer", "Bearer ", "Bearer toke", "Bearer tokens", "Basic token", ""] {
+            check(&access, Some(header), false);
+        }
+        check(&access, None, false);
+    }
+
+    #[test]
+    fn empty_keys_open_nothing_and_the_demo_everything() {
+        check(&Access::new(Some(""), "", false), Some("Bearer "), false);
+        check(&Access::new(None, "", false), None, false);
+        check(&Access::new(None, "secret", true), None, true);
+    }
+
+    #[test]
+    fn the_refusal_says_what_to_do() {
+        let why = |token| Access::new(token, "s", false).check(None).map_err(|error| error.to_string());
+        assert!(why(None).is_err_and(|why| why.contains("set http.token_file")));
+        assert!(why(Some("t")).is_err_and(|why| why.contains("Authorization: Bearer")));
+    }
+}

@@ -1,0 +1,80 @@
+//! Answers and errors, all of them JSON.
+
+use std::fmt;
+
+use actix_web::body::BoxBody;
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpRequest, HttpResponse, Responder, ResponseError};
+use serde::Serialize;
+
+/// An answer that is no success: its status, and why, for the reader of the body.
+#[derive(Debug)]
+pub struct ApiError {
+    status: StatusCode,
+    why: String,
+}
+
+/// 200 with this as JSON, not to be kept by caches: what is shown is of the moment.
+pub fn json(value: &impl Serialize) -> HttpResponse {
+    HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(value)
+}
+
+impl ApiError {
+    pub fn bad_request(why: impl Into<String>) -> ApiError {
+        ApiError { status: StatusCode::BAD_REQUEST, why: why.into() }
+    }
+
+    pub fn unauthorized(why: impl Into<String>) -> ApiError {
+        ApiError { status: StatusCode::UNAUTHORIZED, why: why.into() }
+    }
+
+    pub fn not_found(why: impl Into<String>) -> ApiError {
+        ApiError { status: StatusCode::NOT_FOUND, why: why.into() }
+    }
+
+    pub fn wrong_method(why: impl Into<String>) -> ApiError {
+        ApiError { status: StatusCode::METHOD_NOT_ALLOWED, why: why.into() }
+    }
+
+    /// Not now: the same question may be answered later.
+    pub fn unavailable(why: impl Into<String>) -> ApiError {
+        ApiError { status: StatusCode::SERVICE_UNAVAILABLE, why: why.into() }
+    }
+}
+
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    error: &'a str,
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.why)
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut answer = HttpResponse::build(self.status);
+        match self.status {
+            StatusCode::UNAUTHORIZED => answer.insert_header((header::WWW_AUTHENTICATE, "Bearer")),
+            StatusCode::SERVICE_UNAVAILABLE => answer.insert_header((header::RETRY_AFTER, "1")),
+            StatusCode::METHOD_NOT_ALLOWED => answer.insert_header((header::ALLOW, "GET, HEAD")),
+            _ => &mut answer,
+        };
+        answer.json(ErrorBody { error: &self.why })
+    }
+}
+
+/// For handlers that only ever refuse.
+impl Responder for ApiError {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        self.error_response()
+    }
+}
