@@ -54,7 +54,7 @@ pub enum AccountsQuery {
 #[derive(Debug)]
 pub enum AccountsAnswer {
     Account(Option<Box<Account>>, Option<Time>),
-    Stats { accounts: usize, pending: usize, kept_bytes: usize, watermark: Option<Time> },
+    Stats { accounts: usize, waiting: usize, kept_bytes: usize, watermark: Option<Time> },
 }
 
 /// The changelog key of the watermark; account keys hold a colon.
@@ -238,7 +238,7 @@ impl Shard for AccountsShard {
             }
             AccountsQuery::Stats => AccountsAnswer::Stats {
                 accounts: self.table.len(),
-                pending: self.table.iter().map(|(_, account)| account.pending()).sum(),
+                waiting: self.table.iter().map(|(_, account)| account.waiting()).sum(),
                 kept_bytes: self.table.kept_bytes(),
                 watermark: self.watermark.value,
             },

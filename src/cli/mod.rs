@@ -9,6 +9,8 @@ use crate::config::{ConfigErrors, LogFormat, Settings};
 
 pub mod account;
 pub mod check;
+pub mod demo;
+pub mod launch;
 pub mod run;
 pub mod schema;
 pub mod tap;
@@ -26,6 +28,8 @@ pub struct Cli {
 enum Command {
     /// Run the stages, or feed files and end when all is consumed
     Run(run::RunArgs),
+    /// The whole service with a simulated Twitter on virtual time
+    Demo(demo::DemoArgs),
     /// Print a topic's records, one JSON line each
     Tap(tap::TapArgs),
     /// Print what is remembered of an account
@@ -50,6 +54,7 @@ impl Cli {
     pub fn run(self) -> ExitCode {
         let outcome = match self.command {
             Command::Run(args) => run::run(&args),
+            Command::Demo(args) => launch::run(&args),
             Command::Tap(args) => tap::run(&args),
             Command::Account(args) => account::account(&args),
             Command::Offers(args) => account::offers(&args),

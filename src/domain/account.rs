@@ -167,9 +167,13 @@ impl Account {
 
     /// Purchases that wait plus records kept early: what `limits.pending_per_account` bounds.
     pub fn pending(&self) -> usize {
-        let waiting = self.purchases.iter().filter(|purchase| purchase.state.waits()).count();
         let kept = self.extras.as_deref().map_or(0, |e| e.confirms.len() + e.cancels.len() + e.deletions.len());
-        waiting + kept
+        self.waiting() + kept
+    }
+
+    /// Purchases that wait.
+    pub fn waiting(&self) -> usize {
+        self.purchases.iter().filter(|purchase| purchase.state.waits()).count()
     }
 
     /// When this account next wants to hear of the watermark passing; `None` while stock is asked or nothing is due.

@@ -237,6 +237,8 @@ impl Judge<'_> {
         let version = self.account.purchases[index].order_version;
         self.transit(index, State::SoldOut, Some(Reason::SoldOut), at, post);
         self.reply_about(index, ReplyKind::SoldOut, at, Some(version), None);
+        let id = self.account.purchases[index].id;
+        self.judge_kept_for(id);
     }
 
     /// Opens the confirm window: our own lag never shortens it, since on live sources it counts from the wall clock of the

@@ -79,12 +79,15 @@ impl Judge<'_> {
     }
 
     fn cancel(&mut self, index: usize, stop: &Stop) {
+        let id = self.account.purchases[index].id;
         let asked = self.account.purchases[index].state != State::Ordered;
         self.transit(index, State::Cancelled, Some(stop.reason), stop.at, stop.post);
         if asked {
             self.ask_stock(index, StockAction::Release, stop.at);
         }
         self.reply_about(index, ReplyKind::Cancelled, stop.at, stop.answer, None);
+        // A confirm that was kept for this purchase comes to nothing, and is told so as if it had been read now.
+        self.judge_kept_for(id);
     }
 
     /// A cancel inside the cancel window: the payment goes back before anything was ordered.

@@ -1,0 +1,108 @@
+//! `demo --headless`: the whole service with a simulated Twitter, a table at the end, and whether all came as scripted.
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+
+use crate::config::{PostFormat, Settings};
+use crate::demo::{DemoOptions, Progress, Report};
+
+#[derive(clap::Args, Clone, Debug)]
+pub struct DemoArgs {
+    #[command(flatten)]
+    pub config: super::ConfigArg,
+    /// Without the page: runs for a while, prints a table, and fails if any conversation came out otherwise than scripted
+    #[arg(long)]
+    pub headless: bool,
+    /// Wall time for which people post; then virtual time runs until nothing is pending
+    #[arg(long = "for", value_name = "D", default_value = "60s", value_parser = duration)]
+    pub wall: Duration,
+    /// The same seed gives the same people and scripts
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Virtual seconds per wall second
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub speed: u32,
+}
+
+/// Launches a headless demo and prints its table. Gives exit code 0 if every conversation came to what its script demands,
+/// else 1; `launch` wires the program to [`crate::demo::run()`].
+pub fn run(
+    args: &DemoArgs,
+    settings: &Settings,
+    launch: impl FnOnce(&DemoOptions) -> anyhow::Result<Report>,
+) -> anyhow::Result<ExitCode> {
+    let options = options(args, settings)?;
+    println!("demo: seed {}, {} virtual seconds per second", options.seed, options.speed);
+    let report = launch(&options)?;
+    print!("\n{report}");
+    std::io::stdout().flush()?;
+    Ok(if report.is_as_scripted() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Tells progress on standard error, if a person looks at it.
+pub fn tell(progress: &Progress) {
+    let mut err = std::io::stderr();
+    if !err.is_terminal() {
+        return;
+    }
+    let Progress { wall, tweets, shopping, payments, closing, .. } = progress;
+    let phase = if *closing { "running out" } else { "streaming" };
+    let seconds = wall.as_secs();
+    // What can't be shown is not missed.
+    let _ = write!(
+        err,
+        "\r{seconds:>4} s  {phase:<11}  {tweets:>9} tweets  {shopping:>5} shopping  {payments:>6} payments  "
+    );
+    let _ = err.flush();
+}
+
+fn options(args: &DemoArgs, settings: &Settings) -> anyhow::Result<DemoOptions> {
+    let source = settings.sources.iter().find(|source| source.format == PostFormat::X);
+    let source = source.context("the configuration has no source of format \"x\" for the demo to post into")?;
+    Ok(DemoOptions {
+        wall: args.wall,
+        seed: args.seed,
+        speed: args.speed,
+        topic: source.topic.clone(),
+        network: source.network,
+        service_handle: settings.service.handle.clone(),
+        service_user: settings.service.user_id,
+        freeze_tag: settings.service.freeze_tag.clone(),
+        confirm_window: settings.account.confirm_window,
+        reply_grace: settings.account.reply_grace,
+        ..DemoOptions::default()
+    })
+}
+
+/// Reads `500ms`, `60s`, `5m` or `1h`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let ms_per_unit = match unit {
+        "ms" => Some(1),
+        "s" => Some(1000),
+        "m" => Some(60_000),
+        "h" => Some(3_600_000),
+        _ => None,
+    };
+    let ms = number.parse::<u64>().ok().zip(ms_per_unit).and_then(|(number, unit)| number.checked_mul(unit));
+    ms.map(Duration::from_millis).ok_or_else(|| "a number and a unit of ms, s, m or h, such as 60s".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_units() {
+        assert_eq!(duration("60s"), Ok(Duration::from_secs(60)));
+        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(duration("2h"), Ok(Duration::from_secs(7200)));
+        for bad in ["", "60", "s", "1.5s", "-1s", "1d", "99999999999999999999h", "9999999999999999h"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+}

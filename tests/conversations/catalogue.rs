@@ -1,0 +1,184 @@
+//! Offers that change, come and go, and catalogues that are refused.
+
+use serde_json::json;
+
+use crate::harness::refusal_of;
+use crate::people::{ALICE, BOB, User};
+use crate::talk::{BUY, CONFIRM, Table, Talk};
+
+tests_of!(TABLE);
+
+fn ordered(t: &mut Talk) {
+    t.linked(ALICE);
+    t.post(ALICE, "15:01:00", BUY);
+}
+
+const TABLE: Table = &[
+    ("the price at the time of the order is paid", |t| {
+        ordered(t);
+        t.linked(BOB);
+        let mut dearer = t.offers[0].clone();
+        dearer.price = Some("19.00".to_owned());
+        t.publish(&dearer);
+        t.post(BOB, "15:03:00", BUY);
+        t.post(ALICE, "15:05:00", CONFIRM);
+        t.post(BOB, "15:06:00", CONFIRM);
+        t.buys_the_gift(ALICE);
+        t.expect(&[
+            "bob gift: ordered > prompted > authorized > fulfilled",
+            "bob hears prompt, purchased",
+            "bob pays 1900 USD",
+        ]);
+    }),
+    ("an offer that is withdrawn orders nothing more, and what waits may be confirmed", |t| {
+        ordered(t);
+        t.linked(BOB);
+        t.withdraw("gift");
+        t.post(BOB, "15:03:00", BUY);
+        t.post(ALICE, "15:05:00", CONFIRM);
+        t.buys_the_gift(ALICE);
+        t.no_record("purchases.events", json!({"account": "twitter:1450001015437457791", "to": "ordered"}));
+    }),
+    ("an offer that is published while posts are read", |t| {
+        t.linked(ALICE);
+        t.post(ALICE, "15:00:00", "#BuyZenBracelet");
+        t.news_again("a post that was read before its offer was published says something by now");
+        let mut bracelet = t.offers[1].clone();
+        bracelet.id = "bracelet".to_owned();
+        (bracelet.buy_tag, bracelet.confirm_tag) = (Some("BuyZenBracelet".into()), Some("ConfirmZenBracelet".into()));
+        bracelet.cancel_tag = None;
+        t.publish(&bracelet);
+        t.post(ALICE, "15:01:00", "now? #BuyZenBracelet");
+        t.post(ALICE, "15:02:00", "#ConfirmZenBracelet");
+        t.expect(&[
+            "alice bracelet: ordered > prompted > authorized > fulfilled",
+            "alice hears prompt, purchased",
+            "alice pays 16199 USD",
+        ]);
+    }),
+    ("a withdrawn offer that is published again", |t| {
+        t.linked(ALICE);
+        t.withdraw("gift");
+        let gift = t.offers[0].clone();
+        t.publish(&gift);
+        t.post(ALICE, "15:01:00", BUY);
+        t.post(ALICE, "15:02:00", CONFIRM);
+        t.buys_the_gift(ALICE);
+    }),
+    ("tags that changed: who was told the old one may confirm by it", |t| {
+        ordered(t);
+        let mut changed = t.offers[0].clone();
+        (changed.buy_tag, changed.confirm_tag) = (Some("GetGiftCard".into()), Some("YesGiftCard".into()));
+        t.publish(&changed);
+        t.post(ALICE, "15:05:00", CONFIRM);
+        t.buys_the_gift(ALICE);
+    }),
+    ("an offer on the topic that looks like another is refused", |t| {
+        t.linked(ALICE);
+        let mut fake = t.offers[1].clone();
+        fake.id = "fake".to_owned();
+        (fake.buy_tag, fake.confirm_tag) = (Some("BuyKindIeFireHD".into()), Some("ConfirmKindIeFireHD".into()));
+        fake.cancel_tag = None;
+        t.publish(&fake);
+        t.post(ALICE, "15:01:00", "#BuyKindIeFireHD");
+        t.no_record("purchases.events", json!({"offer": "fake"}));
+        t.expect(&["dead letters: wrong_type"]);
+    }),
+    ("an offer on the topic that is no offer", |t| {
+        t.linked(ALICE);
+        t.side("offers", Some("odd"), json!({"id": "odd", "kind": "purchase", "price": "a lot"}));
+        t.post(ALICE, "15:01:00", BUY);
+        t.waits_for_a_confirm(ALICE);
+        t.expect(&["dead letters: wrong_type"]);
+    }),
+    ("an offer is announced when it opens", |t| {
+        t.gift(|offer| offer.opens = Some("2013-02-12T15:00:00.000Z".to_owned()));
+        t.watermark("14:59:59.999");
+        t.no_record("replies", json!({"kind": "announcement", "offer": "gift"}));
+        t.expect(&[]);
+    }),
+    ("an announcement is to nobody", |t| {
+        t.gift(|offer| offer.opens = Some("2013-02-12T15:00:00.000Z".to_owned()));
+        t.watermark("15:00:01");
+        t.record(
+            "replies",
+            json!({"kind": "announcement", "offer": "gift", "account": null, "handle": null,
+            "in_reply_to": null, "purchase": null, "text": "~#BuyAmexGiftCard25"}),
+        );
+        t.expect(&[]);
+    }),
+    ("what a long name and a long handle leave no room for is left out of replies", |t| {
+        t.gift(|offer| {
+            offer.item =
+                Some("a gift card that can be given to anybody who likes to buy books, music or shoes ".repeat(2));
+            offer.terms_url = Some(format!("https://example.com/{}", "terms/".repeat(12)));
+        });
+        let long = User { id: ALICE.id, handle: "abcdefghijklmno" };
+        t.linked(long);
+        t.post(long, "15:01:00", BUY);
+        t.post(long, "15:01:30", BUY);
+        t.post(long, "15:05:00", CONFIRM);
+        t.expect(&[
+            "alice gift: ordered > prompted > authorized > fulfilled",
+            "alice gift: rejected(duplicate)",
+            "alice hears prompt, already_tweeted, purchased",
+            "alice pays 1500 USD",
+        ]);
+        t.decided_at_once("which of two buys is the duplicate");
+    }),
+    ("a statement credit is not bought by its tag", |t| {
+        t.offer(|offer| {
+            offer.id = "credit".to_owned();
+            offer.kind = Some("statement_credit".to_owned());
+            (offer.buy_tag, offer.confirm_tag, offer.cancel_tag) = (Some("AmexWholeFoods".into()), None, None);
+            (offer.price, offer.tax, offer.quantity) = (None, None, None);
+            (offer.min_spend, offer.credit) = (Some("75.00".into()), Some("20.00".into()));
+        });
+        t.linked(ALICE);
+        t.post(ALICE, "15:01:00", "#AmexWholeFoods");
+        t.no_record("payments.authorized", json!({}));
+        t.no_record("purchases.events", json!({"to": "prompted"}));
+        t.expect(&[]);
+    }),
+];
+
+fn with_second_gift(buy: &str, confirm: &str) -> Talk {
+    let mut talk = Talk::new();
+    talk.offer(|offer| {
+        offer.id = "second".to_owned();
+        (offer.buy_tag, offer.confirm_tag) = (Some(buy.to_owned()), Some(confirm.to_owned()));
+        offer.cancel_tag = None;
+    });
+    talk
+}
+
+/// Section 4: tags are unique across open offers, and two that look alike are refused.
+#[test]
+fn catalogues_with_tags_that_can_be_mistaken_are_refused() {
+    for (buy, confirm) in [
+        ("BuyAmexGiftCard25", "ConfirmAnother"),
+        ("buyamexgiftcard25", "ConfirmAnother"),
+        ("ＢｕｙAmexGiftCard25", "ConfirmAnother"),
+        ("BuyАmexGiftCard25", "ConfirmAnother"),
+        ("BuyKindIeFireHD", "ConfirmAnother"),
+        ("BuyKind1eFireHD", "ConfirmAnother"),
+        ("BuyAnother", "ConfirmAmexGiftCard25"),
+        ("BuyAnother", "BuyAnother"),
+        ("ConfirmAmexGiftCard25", "ConfirmAnother"),
+        ("FreezeMyCard", "ConfirmAnother"),
+    ] {
+        let refusal = refusal_of(&with_second_gift(buy, confirm));
+        assert!(refusal.is_some_and(|words| words.contains("second")), "{buy} and {confirm} were taken");
+    }
+    assert_eq!(refusal_of(&with_second_gift("BuyKindleFireHDX", "ConfirmKindleFireHDX")), None);
+}
+
+/// Section 4: unique across *open* offers.
+#[test]
+fn a_tag_may_serve_again_when_its_offer_is_over() {
+    let mut talk = with_second_gift("BuyAmexGiftCard25", "ConfirmAmexGiftCard25");
+    let second = talk.offers.last_mut().expect("the second gift");
+    second.opens = Some("2013-03-05T05:00:00.000Z".to_owned());
+    second.closes = Some("2013-04-01T04:59:59.999Z".to_owned());
+    assert_eq!(refusal_of(&talk), None);
+}

@@ -1,0 +1,213 @@
+//! The one place that knows the program's in-process runner: tells it a conversation, gives back what came of it.
+
+use std::path::Path;
+
+use pay_by_tweet::config::{OfferSpec, Settings, load_offers};
+use pay_by_tweet::domain::{Span, Time};
+use pay_by_tweet::pipeline::InlinePipeline;
+use serde_json::json;
+
+use crate::outcome::{OUTPUTS, Outcome, text};
+use crate::people::{ms, name_of, rfc};
+use crate::shapes::Shape;
+use crate::talk::{Said, Step, Talk};
+
+/// How much is there to be read at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// Everything that a record causes is done before the next one comes.
+    OneByOne,
+    /// Posts between side inputs wait together.
+    InBursts,
+}
+
+/// How often each record comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    Once,
+    /// Twice in a row, and all posts and side inputs once more at the end.
+    Again,
+}
+
+/// Tells the steps, which may stand in another order than the talk's own.
+pub fn tell(talk: &Talk, steps: &[Step], shape: Shape, pace: Pace, delivery: Delivery) -> Result<Outcome, String> {
+    let mut teller = Teller::new(talk, shape, delivery)?;
+    for step in steps {
+        let is_post = matches!(step, Step::Post { .. });
+        if pace == Pace::InBursts && !is_post {
+            teller.run()?;
+        }
+        teller.step(step)?;
+        if pace == Pace::OneByOne || !is_post {
+            teller.run()?;
+        }
+    }
+    teller.run()?;
+    if delivery == Delivery::Again {
+        teller.repeat_all()?;
+    }
+    teller.outcome()
+}
+
+/// The settings of a conversation: the contract's, and what it sets itself.
+pub fn settings_of(talk: &Talk) -> Result<Settings, String> {
+    let mut lines = vec![
+        "topics.partitions = 2".to_owned(),
+        "service.handle = \"AmexSync\"".to_owned(),
+        "service.user_id = \"501234567\"".to_owned(),
+        "service.freeze_tag = \"FreezeMyCard\"".to_owned(),
+        "instance.id = \"conversations\"".to_owned(),
+    ];
+    if !talk.settings.contains_key("time.idle_after") {
+        lines.push("time.idle_after = \"0s\"".to_owned());
+    }
+    lines.extend(talk.settings.iter().map(|(key, value)| format!("{key} = {value}")));
+    for (topic, network) in &talk.sources {
+        lines.push(format!("[[sources]]\ntopic = \"{topic}\"\nnetwork = \"{network}\"\nformat = \"x\""));
+    }
+    let text = lines.join("\n");
+    Settings::of_text(Some((Path::new("conversation.toml"), &text)), std::iter::empty()).map_err(|e| format!("{e}"))
+}
+
+/// Turns by which what an idle moment makes has arrived.
+const IDLE_TURNS: u32 = 50;
+
+struct Appended {
+    topic: String,
+    partition: u32,
+    key: Option<Vec<u8>>,
+    value: Vec<u8>,
+}
+
+struct Teller {
+    pipeline: InlinePipeline,
+    shape: Shape,
+    delivery: Delivery,
+    clock: i64,
+    appended: Vec<Appended>,
+    /// Replies that the gateway told of.
+    told: Vec<String>,
+}
+
+impl Teller {
+    fn new(talk: &Talk, shape: Shape, delivery: Delivery) -> Result<Teller, String> {
+        let settings = settings_of(talk)?;
+        // Replays are read long after.
+        let clock = talk.live_from.unwrap_or(ms("28 00:00:00"));
+        let sources = match &talk.source_partitions {
+            Some(partitions) => partitions.iter().map(|(topic, p)| (topic.to_string(), *p)).collect(),
+            None => talk.sources.iter().map(|(topic, _)| (topic.to_string(), 0)).collect(),
+        };
+        let live = talk.live_from.is_some();
+        let pipeline = InlinePipeline::with_sources(&settings, &talk.offers, Time(clock), live, sources);
+        let mut pipeline = pipeline.map_err(|error| format!("{error:#}"))?;
+        pipeline.run().map_err(|error| format!("{error:#}"))?;
+        Ok(Teller { pipeline, shape, delivery, clock, appended: Vec::new(), told: Vec::new() })
+    }
+
+    fn run(&mut self) -> Result<(), String> {
+        self.pipeline.run().map_err(|error| format!("{error:#}"))
+    }
+
+    fn step(&mut self, step: &Step) -> Result<(), String> {
+        match step {
+            Step::Post { place: (topic, partition), value, .. } => {
+                let value = match value {
+                    Said::Post(post) => post.render(self.shape),
+                    Said::Raw(raw) => raw.clone(),
+                };
+                self.append(topic, *partition, None, value)
+            }
+            Step::Side { topic, partition, key, value } => {
+                let key = key.clone().map(String::into_bytes);
+                self.append(topic, *partition, key, value.to_string().into_bytes())
+            }
+            Step::Posted { user, kind, outcome, at } => {
+                let (reply, account) = self.untold_reply(user.handle, kind)?;
+                let mut fate = json!({"reply": reply, "account": account, "at": rfc(*at)});
+                match outcome {
+                    Ok(post) => fate["post"] = json!(post.to_string()),
+                    Err(why) => fate["failed"] = json!(why),
+                }
+                self.append("replies.posted", 0, None, fate.to_string().into_bytes())
+            }
+            Step::Clock(time) => {
+                let span = Span(time - self.clock);
+                self.clock = *time;
+                self.pipeline.advance(span).map_err(|error| format!("{error:#}"))?;
+                // An idle tick is on its way when nothing is left to be read; it arrives within some turns.
+                (0..IDLE_TURNS).try_for_each(|_| self.run())
+            }
+            Step::EndOfInput => self.pipeline.end_of_input().map_err(|error| format!("{error:#}")),
+        }
+    }
+
+    fn append(&mut self, topic: &str, partition: u32, key: Option<Vec<u8>>, value: Vec<u8>) -> Result<(), String> {
+        let times = if self.delivery == Delivery::Again { 2 } else { 1 };
+        for _ in 0..times {
+            let appended = self.pipeline.append(topic, partition, key.as_deref(), &value);
+            appended.map_err(|error| format!("{error:#}"))?;
+        }
+        self.appended.push(Appended { topic: topic.to_owned(), partition, key, value });
+        Ok(())
+    }
+
+    /// An older version of an offer that is published again is a new version, so the catalogue is left alone.
+    fn repeat_all(&mut self) -> Result<(), String> {
+        for Appended { topic, partition, key, value } in std::mem::take(&mut self.appended) {
+            if topic != "offers" {
+                let appended = self.pipeline.append(&topic, partition, key.as_deref(), &value);
+                appended.map_err(|error| format!("{error:#}"))?;
+                self.run()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn untold_reply(&mut self, handle: &str, kind: &str) -> Result<(String, String), String> {
+        self.run()?;
+        let mut replies = Outcome::default();
+        for topic in ["replies", "messages.direct"] {
+            replies.add(topic, self.records(topic)?)?;
+        }
+        let of = |reply: &&serde_json::Value| {
+            let who = name_of(text(reply, "account"));
+            who.rsplit('/').next() == Some(handle)
+                && text(reply, "kind") == kind
+                && !self.told.iter().any(|told| told == text(reply, "reply"))
+        };
+        let found = replies.values("replies").find(of).ok_or_else(|| format!("no {kind} to {handle} to tell of"))?;
+        let (reply, account) = (text(found, "reply").to_owned(), text(found, "account").to_owned());
+        self.told.push(reply.clone());
+        Ok((reply, account))
+    }
+
+    fn records(&self, topic: &str) -> Result<Vec<pay_by_tweet::pipeline::Record>, String> {
+        self.pipeline.records(topic).map_err(|error| format!("{error:#}"))
+    }
+
+    fn outcome(&self) -> Result<Outcome, String> {
+        let mut outcome = Outcome::default();
+        for topic in OUTPUTS {
+            outcome.add(topic, self.records(topic)?)?;
+        }
+        Ok(outcome)
+    }
+}
+
+/// What the program says against the conversation's offers file, if it refuses it.
+pub fn refusal_of(talk: &Talk) -> Option<String> {
+    let offers: Vec<String> = talk.offers.iter().map(as_toml).collect();
+    let folder = tempfile::tempdir().expect("a folder for the offers file");
+    let file = folder.path().join("offers.toml");
+    std::fs::write(&file, offers.join("\n")).expect("the offers file can be written");
+    let settings = settings_of(talk).expect("the settings are sound");
+    load_offers(&file, &settings).err().map(|errors| errors.to_string())
+}
+
+fn as_toml(offer: &OfferSpec) -> String {
+    let value = serde_json::to_value(offer).expect("an offer is JSON");
+    let fields = value.as_object().into_iter().flatten();
+    let lines = fields.map(|(name, value)| format!("{name} = {value}\n"));
+    format!("[[offers]]\n{}", lines.collect::<String>())
+}

@@ -1,0 +1,172 @@
+//! Links, cards and freezes: who may buy at a moment, as far as it is known when the post is judged.
+
+use serde_json::json;
+
+use crate::people::{ALICE, BOB};
+use crate::shapes::Original;
+use crate::talk::{BUY, CONFIRM, Table, Talk, said};
+
+tests_of!(TABLE);
+
+fn ordered(t: &mut Talk) {
+    t.linked(ALICE);
+    t.post(ALICE, "15:01:00", BUY);
+}
+
+fn cancelled(t: &mut Talk, reason: &str) {
+    t.expect(&[&format!("alice gift: ordered > prompted > cancelled({reason})"), "alice hears prompt, cancelled"]);
+}
+
+const TABLE: Table = &[
+    ("who is not linked is told so once per offer", |t| {
+        t.post(ALICE, "15:01:00", BUY);
+        t.post(ALICE, "15:07:00", BUY);
+        t.post(ALICE, "15:13:00", "#BuyKindleFireHD");
+        t.post(BOB, "15:14:00", BUY);
+        t.expect(&[
+            "alice gift: rejected(not_linked)",
+            "alice gift: rejected(not_linked)",
+            "alice kindle: rejected(not_linked)",
+            "alice hears not_linked, not_linked",
+            "bob gift: rejected(not_linked)",
+            "bob hears not_linked",
+        ]);
+    }),
+    ("a link that was made after the tweet does not serve it", |t| {
+        t.link(ALICE, "15:01:00.001");
+        t.post(ALICE, "15:01:00.000", BUY);
+        t.expect(&["alice gift: rejected(not_linked)", "alice hears not_linked"]);
+    }),
+    ("a link of the tweet's own millisecond serves it", |t| {
+        t.link(ALICE, "15:01:00.000");
+        t.post(ALICE, "15:01:00.000", BUY);
+        t.post(ALICE, "15:02:00.000", CONFIRM);
+        t.buys_the_gift(ALICE);
+    }),
+    ("a link that is read after the tweet was judged serves the next", |t| {
+        t.post(ALICE, "15:01:00", BUY);
+        t.linked(ALICE);
+        t.post(ALICE, "15:02:00", "again #BuyAmexGiftCard25");
+        t.expect(&[
+            "alice gift: rejected(not_linked)",
+            "alice gift: ordered > prompted",
+            "alice hears not_linked, prompt",
+        ]);
+    }),
+    ("links are judged as of the post, whatever was read since", |t| {
+        t.linked(ALICE);
+        t.unlink(ALICE, "15:05:00");
+        t.link(ALICE, "15:10:00");
+        t.post(ALICE, "15:07:00", BUY);
+        t.post(ALICE, "15:13:00", "now? #BuyAmexGiftCard25");
+        t.expect(&[
+            "alice gift: rejected(not_linked)",
+            "alice gift: ordered > prompted",
+            "alice hears not_linked, prompt",
+        ]);
+    }),
+    ("an order before an unlink that is known by then", |t| {
+        t.linked(ALICE);
+        t.unlink(ALICE, "15:05:00");
+        t.post(ALICE, "15:01:00", BUY);
+        t.expect(&["alice gift: ordered > cancelled(unlinked)", "alice hears cancelled"]);
+    }),
+    ("unlink cancels what waits", |t| {
+        ordered(t);
+        t.unlink(ALICE, "15:05:00");
+        cancelled(t, "unlinked");
+        t.event_at("cancelled", "15:05:00");
+    }),
+    ("a suspended card cancels what waits", |t| {
+        ordered(t);
+        t.card(ALICE, "suspended", "15:05:00");
+        t.post(ALICE, "15:06:00", CONFIRM);
+        t.expect(&[
+            "alice gift: ordered > prompted > cancelled(card_not_active) !no_purchase",
+            "alice hears prompt, cancelled",
+        ]);
+    }),
+    ("a cancelled card cancels what waits", |t| {
+        ordered(t);
+        t.card(ALICE, "cancelled", "15:05:00");
+        cancelled(t, "card_not_active");
+    }),
+    ("unlinked after the payment is too late, whatever its time", |t| {
+        ordered(t);
+        t.post(ALICE, "15:05:00", CONFIRM);
+        t.unlink(ALICE, "15:04:00");
+        t.buys_the_gift(ALICE);
+    }),
+    ("a card that is not active can't buy", |t| {
+        t.linked(ALICE);
+        t.card(ALICE, "suspended", "15:00:00");
+        t.post(ALICE, "15:01:00", BUY);
+        t.expect(&["alice gift: rejected(card_not_active)", "alice hears not_eligible"]);
+    }),
+    ("a card that is active again can", |t| {
+        t.linked(ALICE);
+        t.card(ALICE, "suspended", "15:00:00");
+        t.card(ALICE, "active", "15:00:30");
+        t.post(ALICE, "15:01:00", BUY);
+        t.post(ALICE, "15:02:00", CONFIRM);
+        t.buys_the_gift(ALICE);
+    }),
+    ("who is linked anew pays with the new card", |t| {
+        ordered(t);
+        t.link_as(ALICE, "15:03:00", "US", "tok_alice_new");
+        t.post(ALICE, "15:05:00", CONFIRM);
+        t.buys_the_gift(ALICE);
+        t.record("payments.authorized", json!({"card": "tok_alice_new"}));
+    }),
+    ("the freeze tag cancels what waits and stops what follows", |t| {
+        ordered(t);
+        t.post(ALICE, "15:07:00", "that wasn't me #FreezeMyCard");
+        t.post(ALICE, "15:13:00", "#BuyKindleFireHD");
+        t.expect(&[
+            "alice gift: ordered > prompted > cancelled(frozen)",
+            "alice kindle: rejected(frozen)",
+            "alice hears prompt, frozen, cancelled, frozen",
+        ]);
+    }),
+    ("who is linked anew after a freeze may buy", |t| {
+        t.linked(ALICE);
+        t.post(ALICE, "15:01:00", "#freezemycard");
+        t.link(ALICE, "15:03:00");
+        t.post(ALICE, "15:07:00", BUY);
+        t.post(ALICE, "15:08:00", CONFIRM);
+        t.buys_the_gift(ALICE);
+        t.expected.retain(|line| !line.starts_with("alice hears"));
+        t.expect(&["alice hears frozen, prompt, purchased"]);
+    }),
+    ("an active card does not thaw a freeze", |t| {
+        t.linked(ALICE);
+        t.post(ALICE, "15:01:00", "#FreezeMyCard");
+        t.card(ALICE, "active", "15:03:00");
+        t.post(ALICE, "15:07:00", BUY);
+        t.expect(&["alice gift: rejected(frozen)", "alice hears frozen, frozen"]);
+    }),
+    ("the freeze tag in a confirm stops it", |t| {
+        ordered(t);
+        t.post(ALICE, "15:07:00", "#ConfirmAmexGiftCard25 #FreezeMyCard");
+        t.no_record("payments.authorized", json!({}));
+        t.expect(&[
+            "alice gift: ordered > prompted > cancelled(frozen) !no_purchase",
+            "alice hears prompt, frozen, cancelled",
+        ]);
+    }),
+    ("a native retweet of somebody's freeze freezes nobody", |t| {
+        ordered(t);
+        let tweet = said(BOB, "15:06:00", "#FreezeMyCard");
+        let original =
+            Original { id: tweet.id, author: BOB, at: tweet.at, text: tweet.text, reply_to: None, included: true };
+        t.retweet(ALICE, "15:07:00", &original);
+        t.waits_for_a_confirm(ALICE);
+    }),
+    ("a freeze by who is not linked freezes nothing", |t| {
+        t.post(ALICE, "15:01:00", "#FreezeMyCard");
+        t.link(ALICE, "15:00:00");
+        t.post(ALICE, "15:07:00", BUY);
+        t.waits_for_a_confirm(ALICE);
+        t.news_again("the link is known by now");
+    }),
+];
