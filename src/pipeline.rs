@@ -46,6 +46,14 @@ pub const RETAINED: [&str; 12] = [
     "dead-letters",
 ];
 
+/// Every topic of the program under these settings, sorted.
+pub fn topics(settings: &Settings) -> Vec<String> {
+    let sources = settings.sources.iter().map(|source| source.topic.as_str());
+    let mut topics: Vec<String> = COMPACTED.into_iter().chain(RETAINED).chain(sources).map(str::to_owned).collect();
+    topics.sort();
+    topics
+}
+
 /// The stages, ready to be run by workers.
 pub struct Stages {
     pub screen: Arc<ScreenStage>,
@@ -239,9 +247,20 @@ impl InlinePipeline {
         let clock = VirtualClock::at(now);
         let options = embedded_options(settings, Arc::new(clock.clone()));
         let bus = Arc::new(Embedded::open_on(redb::backends::InMemoryBackend::new(), options)?);
-        seed_offers(&*bus, offers, &[])?;
         let sources = sources.into_iter().map(|(topic, partition)| crate::domain::SourceId { topic, partition });
-        let stages = Stages::new(settings, &*bus, Topology::new(sources.collect(), live))?;
+        InlinePipeline::on(bus, clock, settings, offers, Topology::new(sources.collect(), live))
+    }
+
+    /// On a log that is there already, which may hold what an earlier life left; `clock` is the log's own.
+    pub fn on(
+        bus: Arc<Embedded>,
+        clock: VirtualClock,
+        settings: &Settings,
+        offers: &[OfferSpec],
+        topology: Topology,
+    ) -> anyhow::Result<InlinePipeline> {
+        let stages = Stages::new(settings, &*bus, topology)?;
+        seed_offers(&*bus, offers, &stages.screen.follower.known())?;
         let log: Arc<dyn Bus> = bus.clone();
         let engine = engine_settings(settings);
         let mut pipeline = InlinePipeline {

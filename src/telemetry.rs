@@ -120,21 +120,15 @@ pub fn dead_letters(topic: &str, reason: &'static str, n: u64) {
     counter!("pay_by_tweet_dead_letters_total", "topic" => topic.to_owned(), "reason" => reason).increment(n);
 }
 
-/// One committed transaction.
-pub fn transaction(stage: &'static str, outcome: &'static str, seconds: f64) {
-    counter!("pay_by_tweet_transactions_total", "stage" => stage, "outcome" => outcome).increment(1);
+/// How long a committed transaction took, from its first record to the answer.
+pub fn transaction(stage: &'static str, seconds: f64) {
     histogram!("pay_by_tweet_transaction_duration_seconds", "stage" => stage).record(seconds);
-}
-
-/// Records that a stage read.
-pub fn consumed(stage: &'static str, n: u64) {
-    counter!("pay_by_tweet_records_consumed_total", "stage" => stage).increment(n);
 }
 
 /// A metric's name, unit and meaning.
 type Description = (&'static str, Unit, &'static str);
 
-const COUNTERS: [Description; 22] = [
+const COUNTERS: [Description; 20] = [
     ("pay_by_tweet_transitions_total", Unit::Count, "Committed transitions of purchases, by new state and reason."),
     ("pay_by_tweet_replies_total", Unit::Count, "Committed replies, public and direct, by kind."),
     (
@@ -150,8 +144,6 @@ const COUNTERS: [Description; 22] = [
     ("pay_by_tweet_stock_requests_without_claim_total", Unit::Count, "Stock requests that an earlier one had settled."),
     ("pay_by_tweet_screened_records_total", Unit::Count, "Records that the screen read, by topic and outcome."),
     ("pay_by_tweet_dead_letters_total", Unit::Count, "Records that could not be understood, by topic and reason."),
-    ("pay_by_tweet_transactions_total", Unit::Count, "Transactions, by stage and outcome."),
-    ("pay_by_tweet_records_consumed_total", Unit::Count, "Records that a stage read."),
     ("pay_by_tweet_worker_records_total", Unit::Count, "Input records that a worker read, those passed over too."),
     (
         "pay_by_tweet_worker_sent_records_total",

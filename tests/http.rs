@@ -234,7 +234,7 @@ fn metrics_are_described_parse_and_tell_nobody() {
     let program = Program::start(None, false);
     program.until("ready", || program.get("/readyz", Key::None).status == 200);
     program.feed_a_purchase();
-    telemetry::transaction("of this test", "committed", 0.003);
+    telemetry::transaction("of this test", 0.003);
     let answer = program.check("/metrics", Key::None, 200);
     assert!(answer.kind.starts_with("text/plain; version=0.0.4"), "{}", answer.kind);
     for private in [CARD, HANDLE, BUYER, "1450000000000000007", "present"] {

@@ -104,11 +104,14 @@ fn batch(items: Vec<Item>) -> Batch {
     Batch { records: items.len() as u64, items, now: Time(START), at_end: false }
 }
 
+/// A compacted topic: the last value of each key.
+type Changelog = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+
 /// Both stages of one partition, fed by hand.
 struct Pair {
     accounts: AccountsShard,
     offers: OffersShard,
-    changelogs: [BTreeMap<Vec<u8>, Option<Vec<u8>>>; 2],
+    changelogs: [Changelog; 2],
     outputs: Vec<OutRecord>,
     offset: u64,
 }
@@ -197,7 +200,7 @@ impl Pair {
 }
 
 /// Runs a history and gives everything that came out. With `disturb`, batches are taken back and shards restored.
-fn run(seed: u64, disturb: bool) -> (Vec<OutRecord>, [BTreeMap<Vec<u8>, Option<Vec<u8>>>; 2]) {
+fn run(seed: u64, disturb: bool) -> (Vec<OutRecord>, [Changelog; 2]) {
     let mut history = SmallRng::seed_from_u64(seed);
     let mut faults = SmallRng::seed_from_u64(!seed);
     let mut now = START;

@@ -29,7 +29,7 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    pub fn new(_partition: u32) -> Outbox {
+    pub fn new() -> Outbox {
         Outbox {
             records: Vec::new(),
             events: Vec::new(),
@@ -46,7 +46,7 @@ impl Outbox {
             match &event {
                 Event::Stock(offer, request) => {
                     let message = OfferMessage::Stock(request.clone());
-                    self.to_offer(offer.clone(), message);
+                    self.send_to_offer(offer.clone(), message);
                 }
                 Event::Transition(transition) => self.add_to_funnel(transition),
                 _ => {}
@@ -58,11 +58,11 @@ impl Outbox {
     /// One record per offer for everything that the batch added to its funnel.
     pub fn flush_funnel(&mut self) {
         for (offer, delta) in std::mem::take(&mut self.funnel) {
-            self.to_offer(offer, OfferMessage::Funnel(delta));
+            self.send_to_offer(offer, OfferMessage::Funnel(delta));
         }
     }
 
-    fn to_offer(&mut self, offer: String, message: OfferMessage) {
+    fn send_to_offer(&mut self, offer: String, message: OfferMessage) {
         let key = Some(offer.clone().into_bytes());
         let value = Some(internal::encode_offers(&OffersRecord::To(offer, message)));
         let topic = self.offers_inbox.clone();

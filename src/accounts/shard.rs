@@ -179,7 +179,7 @@ impl Shard for AccountsShard {
     fn decide(&mut self, batch: &Batch) -> Decided {
         self.table.open_layer();
         self.layers.push_back(Layer { watermark: None, counts: Counts::default() });
-        let mut out = Outbox::new(self.at.partition);
+        let mut out = Outbox::new();
         for item in &batch.items {
             match item {
                 Item::Record(record) => self.read(record, &mut out),

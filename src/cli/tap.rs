@@ -14,7 +14,7 @@ use crate::bus::{Budget, Bus, BusError, TopicPartition};
 use crate::config::Settings;
 use crate::engine::clock::SystemClock;
 use crate::http::{client_get, read_endpoint, tap_line};
-use crate::pipeline::embedded_options;
+use crate::pipeline::{embedded_options, topics};
 
 #[derive(clap::Args)]
 pub struct TapArgs {
@@ -33,6 +33,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 pub fn run(args: &TapArgs) -> Outcome {
     let settings = super::settings(args.config.config.as_deref())?;
     let topic = args.topic.strip_prefix(settings.topics.prefix.as_str()).unwrap_or(&args.topic).to_owned();
+    let known = topics(&settings);
+    if !known.contains(&topic) {
+        bail!("there is no topic \"{topic}\"; there are {}", known.join(", "));
+    }
     let mut places = vec![0u64; settings.topics.partitions as usize];
     loop {
         let piped = print_new(&settings, &topic, &mut places)?;

@@ -27,6 +27,22 @@ pub struct Deadline {
     at: Instant,
 }
 
+/// Measures a real span for a metric; decides nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopwatch {
+    began: Instant,
+}
+
+impl Stopwatch {
+    pub fn start() -> Stopwatch {
+        Stopwatch { began: Instant::now() }
+    }
+
+    pub fn seconds(&self) -> f64 {
+        self.began.elapsed().as_secs_f64()
+    }
+}
+
 impl Clock for SystemClock {
     fn now(&self) -> Time {
         // A clock set before 1970 reads as 1970: wrong, but the skew check of the screen is there to say so.

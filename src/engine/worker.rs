@@ -6,6 +6,7 @@ mod commit;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::clock::Stopwatch;
 use super::gate::SideInputs;
 use super::held::{Fetch, Table};
 use super::host::{Host, HostError};
@@ -33,6 +34,8 @@ pub struct Worker<St: Stage, H: Host<St::Shard>> {
     parked: Parked<St::Shard>,
     gate: SideInputs,
     phase: Phase,
+    /// When the transaction in flight was sent, for the metric of its duration.
+    sent: Stopwatch,
     /// Its commit was started, the outcome is open.
     in_flight: Option<Unit>,
     /// Decided while another was in flight; nothing of it is sent.
@@ -106,6 +109,7 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
             parked: Parked::default(),
             gate,
             phase: Phase::Running,
+            sent: Stopwatch::start(),
             in_flight: None,
             ahead: None,
             revoking: None,

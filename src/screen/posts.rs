@@ -248,8 +248,8 @@ impl PostsShard {
         };
         let inbox = internal::encode_inbox(&InboxRecord::Tick(tick.clone()));
         let offers = internal::encode_offers(&OffersRecord::Tick(tick));
-        out.to_all("accounts.inbox", self.setup.accounts_partitions, &inbox);
-        out.to_all("offers.inbox", self.setup.offers_partitions, &offers);
+        out.send_to_all("accounts.inbox", self.setup.accounts_partitions, &inbox);
+        out.send_to_all("offers.inbox", self.setup.offers_partitions, &offers);
     }
 }
 
@@ -268,7 +268,7 @@ impl Out {
         }
     }
 
-    fn to_all(&mut self, topic: &str, partitions: u32, value: &[u8]) {
+    fn send_to_all(&mut self, topic: &str, partitions: u32, value: &[u8]) {
         let topic: Arc<str> = Arc::from(topic);
         for partition in 0..partitions {
             self.records.push(OutRecord {

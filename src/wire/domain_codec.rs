@@ -142,6 +142,7 @@ record!(Purchase {
     prompt_post,
     confirm,
     rejected_confirms,
+    told_directly,
 });
 choice!(State {
     0 => Ordered,

@@ -255,6 +255,7 @@ fn purchase() -> impl Strategy<Value = Purchase> {
             prompt_post,
             confirm,
             rejected_confirms,
+            told_directly: 5,
         },
     )
 }

@@ -158,6 +158,7 @@ impl Judge<'_> {
             prompt_post: None,
             confirm: None,
             rejected_confirms: Vec::new(),
+            told_directly: 0,
         });
         let index = self.account.purchases.len() - 1;
         self.emit(Event::Transition(Transition {

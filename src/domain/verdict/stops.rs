@@ -9,14 +9,8 @@ use crate::domain::purchase::{Purchase, Reason, State};
 use crate::domain::time::Time;
 
 /// The replies about a purchase that a gateway may fail to post; the cardholder is then told directly.
-const RETRIED_DIRECTLY: [ReplyKind; 6] = [
-    ReplyKind::Purchased,
-    ReplyKind::Expired,
-    ReplyKind::Cancelled,
-    ReplyKind::SoldOut,
-    ReplyKind::Waitlisted,
-    ReplyKind::AlreadyTweeted,
-];
+const RETRIED_DIRECTLY: [ReplyKind; 5] =
+    [ReplyKind::Purchased, ReplyKind::Expired, ReplyKind::Cancelled, ReplyKind::SoldOut, ReplyKind::Waitlisted];
 
 /// What stops a purchase.
 struct Stop {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::super::clock::Stopwatch;
 use super::super::held::{Fetch, Held, State, Table};
 use super::super::host::Host;
 use super::super::restore::Restore;
@@ -11,6 +12,7 @@ use super::super::stage::Stage;
 use super::{Step, Worker, WorkerError};
 use crate::bus::{BusError, CommitState, OutRecord, Position, TopicPartition};
 use crate::domain::Time;
+use crate::telemetry;
 
 /// What the worker is about to do with the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +89,10 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
     pub(super) fn look_at_commit(&mut self, now: Time, wait: Duration) -> Result<bool, WorkerError> {
         match self.bus.poll_commit(wait) {
             CommitState::Pending => return Ok(false),
-            CommitState::Committed => self.when_committed(now)?,
+            CommitState::Committed => {
+                telemetry::transaction(self.stage.name(), self.sent.seconds());
+                self.when_committed(now)?;
+            }
             CommitState::Aborted => {
                 self.stats.aborts += 1;
                 self.setbacks = self.setbacks.saturating_add(1);
@@ -149,6 +154,7 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
     }
 
     fn send(&mut self, unit: Unit) -> Result<(), WorkerError> {
+        self.sent = Stopwatch::start();
         let unit = self.in_flight.insert(unit);
         let mut sent = 0;
         let mut outcome = Ok(());

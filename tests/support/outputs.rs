@@ -1,0 +1,90 @@
+//! Output topics as their readers see them, to hold one run against another.
+
+use std::collections::BTreeMap;
+
+use pay_by_tweet::bus::Bus;
+use pay_by_tweet::pipeline::{Record, read_all};
+use pay_by_tweet::wire::outputs::Topic;
+use serde_json::Value;
+
+/// By topic and key: what a reader of that key sees, record for record. Without key nothing promises an order, so those
+/// are sorted; `offers.funnel` is compacted, so its last record counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outputs(pub BTreeMap<&'static str, BTreeMap<String, Vec<String>>>);
+
+/// Stands for a missing key; keys are accounts, purchases and offers.
+const NO_KEY: &str = "";
+
+impl Outputs {
+    pub fn of_log(bus: &dyn Bus) -> Outputs {
+        Outputs::of(|topic| {
+            let records = read_all(bus, topic).expect("the log is readable");
+            records.iter().map(line_of).collect()
+        })
+    }
+
+    /// `lines` gives a topic's records as `tap` prints them.
+    pub fn of(mut lines: impl FnMut(&str) -> Vec<Value>) -> Outputs {
+        let mut outputs = Outputs::default();
+        for topic in Topic::ALL.map(Topic::name) {
+            let keys = outputs.0.entry(topic).or_default();
+            for line in lines(topic) {
+                let key = line["key"].as_str().unwrap_or(NO_KEY).to_owned();
+                keys.entry(key).or_default().push(seen(topic, &line));
+            }
+            if let Some(unkeyed) = keys.get_mut(NO_KEY) {
+                unkeyed.sort();
+            }
+            if topic == "offers.funnel" {
+                keys.values_mut().for_each(|all| drop(all.drain(..all.len() - 1)));
+            }
+        }
+        outputs
+    }
+
+    pub fn count(&self, topic: &str) -> usize {
+        self.0.get(topic).map_or(0, |keys| keys.values().map(Vec::len).sum())
+    }
+
+    /// Panics with the first differences.
+    pub fn assert_same(&self, other: &Outputs, what: &str) {
+        for (topic, keys) in &self.0 {
+            let others = &other.0[topic];
+            let mut all: Vec<&String> = keys.keys().chain(others.keys()).collect();
+            all.sort();
+            all.dedup();
+            let different: Vec<&String> = all.into_iter().filter(|key| keys.get(*key) != others.get(*key)).collect();
+            if let Some(key) = different.first() {
+                panic!(
+                    "{what}: {topic} differs for {} keys; {key}:\n{:#?}\nagainst\n{:#?}",
+                    different.len(),
+                    keys.get(*key),
+                    others.get(*key)
+                );
+            }
+        }
+    }
+}
+
+/// The values of a topic.
+pub fn values(bus: &dyn Bus, topic: &str) -> Vec<Value> {
+    let records = read_all(bus, topic).expect("the log is readable");
+    records.iter().map(|record| line_of(record)["value"].clone()).collect()
+}
+
+/// A dead letter's time is that of its append, which another run can't repeat.
+fn seen(topic: &str, line: &Value) -> String {
+    let headers = &line["headers"];
+    let time = if topic == "dead-letters" { &Value::Null } else { &headers["ce_time"] };
+    assert_eq!(headers["ce_type"], topic, "{line}");
+    format!("{} {time} {}", headers["ce_id"], line["value"])
+}
+
+fn line_of(record: &Record) -> Value {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("outputs are UTF-8");
+    let headers: serde_json::Map<String, Value> =
+        record.headers.iter().map(|(name, value)| (name.clone(), Value::String(text(value)))).collect();
+    let value: Value =
+        record.value.as_deref().map_or(Value::Null, |v| serde_json::from_slice(v).expect("outputs are JSON"));
+    serde_json::json!({"key": record.key.as_deref().map(text), "headers": headers, "value": value})
+}
