@@ -22,7 +22,7 @@ use crate::engine::worker::{Step, Worker, WorkerError, group_of};
 use crate::offers::{self, OffersStage};
 use crate::screen::ScreenStage;
 use crate::screen::catalogue::Service;
-use crate::screen::follow::Follower;
+use crate::screen::follow::{Follower, OfferRules};
 use crate::screen::setup::{ScreenSetup, Shared, TimeRules, Topology};
 use crate::screen::side::OFFERS;
 use crate::wire::uuids::uuid_of;
@@ -69,7 +69,8 @@ impl Stages {
             user_id: Some(settings.service.user_id),
             freeze_tag: Some(settings.service.freeze_tag.clone()),
         };
-        let follower = Arc::new(Follower::new(bus, service, read_offer, settings.limits.record_bytes)?);
+        let rules = Box::new(TopicRules { freeze_tag: settings.service.freeze_tag.clone() });
+        let follower = Follower::new(bus, service, rules, settings.limits.record_bytes)?;
         let catalogue = Shared::new(follower.empty());
         follower.follow(&catalogue)?;
         let setup = Arc::new(ScreenSetup {
@@ -81,7 +82,7 @@ impl Stages {
             offers_partitions: bus.partitions("offers.inbox")?,
             record_bytes_max: settings.limits.record_bytes,
             dead_letter_body: settings.dead_letters_body,
-            read_offer,
+            follower,
         });
         let accounts = accounts::Setup {
             rules: settings.rules(uuid_of),
@@ -96,7 +97,7 @@ impl Stages {
             dead_letter_body: settings.dead_letters_body,
         };
         Ok(Stages {
-            screen: Arc::new(ScreenStage { setup, follower, pressure }),
+            screen: Arc::new(ScreenStage { setup, pressure }),
             accounts: Arc::new(AccountsStage { setup: Arc::new(accounts) }),
             offers: Arc::new(OffersStage { setup: Arc::new(offers) }),
         })
@@ -142,13 +143,23 @@ pub fn seed_offers(bus: &dyn Bus, offers: &[OfferSpec], known: &[String]) -> any
     Ok(lacking.len())
 }
 
-/// Validates an offer as the `offers` topic carries it.
-pub fn read_offer(spec: Value, version: u64) -> Result<Offer, String> {
-    let spec: OfferSpec = serde_json::from_value(spec).map_err(|error| error.to_string())?;
-    spec.into_offer(version).map_err(|errors| {
-        let errors: Vec<String> = errors.iter().map(|error| format!("{}: {}", error.field, error.what)).collect();
-        errors.join("; ")
-    })
+/// The configuration's rules for offers of the topic.
+struct TopicRules {
+    freeze_tag: String,
+}
+
+impl OfferRules for TopicRules {
+    fn read(&self, spec: Value, version: u64) -> Result<Offer, String> {
+        let spec: OfferSpec = serde_json::from_value(spec).map_err(|error| error.to_string())?;
+        spec.into_offer(version).map_err(|errors| {
+            let errors: Vec<String> = errors.iter().map(|error| format!("{}: {}", error.field, error.what)).collect();
+            errors.join("; ")
+        })
+    }
+
+    fn clash(&self, new: &Offer, others: &mut dyn Iterator<Item = &Offer>) -> Option<String> {
+        config::clash_with(new, others, &self.freeze_tag)
+    }
 }
 
 fn time_rules(settings: &Settings) -> TimeRules {
@@ -260,7 +271,7 @@ impl InlinePipeline {
         topology: Topology,
     ) -> anyhow::Result<InlinePipeline> {
         let stages = Stages::new(settings, &*bus, topology)?;
-        seed_offers(&*bus, offers, &stages.screen.follower.known())?;
+        seed_offers(&*bus, offers, &stages.screen.setup.follower.known())?;
         let log: Arc<dyn Bus> = bus.clone();
         let engine = engine_settings(settings);
         let mut pipeline = InlinePipeline {

@@ -82,7 +82,9 @@ impl Outbox {
     }
 
     fn add_to_funnel(&mut self, transition: &Transition) {
-        if transition.from == Some(transition.to) {
+        let counts_nothing =
+            matches!(transition.to, State::Waitlisted | State::Approving | State::Paying | State::Rejected);
+        if transition.from == Some(transition.to) || counts_nothing {
             return;
         }
         let delta = self.funnel.entry(transition.terms.offer.clone()).or_default();

@@ -8,6 +8,7 @@ use unicode_security::confusable_detection::skeleton;
 use crate::text::{fold, is_valid_hashtag};
 
 use super::offer_spec::OfferSpec;
+use crate::domain::{Offer, OfferKind, Terms};
 
 /// Characters of a tag at most, without `#`.
 pub const TAG_CHARS_MAX: usize = 100;
@@ -30,33 +31,65 @@ pub struct TagClash {
     pub same: bool,
 }
 
-/// Every tag that is the same as an earlier one after NFKC and case folding, or looks like it (UTS 39 skeleton).
+/// Every tag that is the same as one of an earlier offer after NFKC and case folding, or looks like it (UTS 39 skeleton),
+/// while both offers are open; the service's freeze tag is always taken. Withdrawn offers hold no tag.
 pub fn tag_clashes(specs: &[OfferSpec], freeze_tag: &str) -> Vec<TagClash> {
-    let mut seen: HashMap<String, (Holder, String)> = HashMap::new();
+    let mut seen: HashMap<String, Vec<(Holder, String)>> = HashMap::new();
     let mut clashes = Vec::new();
     for look in looks(freeze_tag) {
-        seen.insert(look, (None, freeze_tag.to_owned()));
+        seen.entry(look).or_default().push((None, freeze_tag.to_owned()));
     }
-    for (offer, spec) in specs.iter().enumerate() {
+    for (offer, spec) in specs.iter().enumerate().filter(|(_, spec)| !spec.withdrawn) {
         for (field, tag) in spec.tags() {
-            match looks(tag).iter().find_map(|look| seen.get(look)) {
-                Some((other, other_tag)) => clashes.push(TagClash {
-                    offer,
-                    field,
-                    tag: tag.to_owned(),
-                    other: *other,
-                    other_tag: other_tag.clone(),
-                    same: compared(tag) == compared(other_tag),
-                }),
-                None => {
-                    for look in looks(tag) {
-                        seen.insert(look, (Some((offer, field)), tag.to_owned()));
-                    }
-                }
+            let meets = |(holder, _): &&(Holder, String)| {
+                holder.is_none_or(|(other, _)| other == offer || are_open_together(spec, &specs[other]))
+            };
+            let taken = looks(tag).iter().find_map(|look| seen.get(look)?.iter().find(meets).cloned());
+            if let Some((other, other_tag)) = taken {
+                let same = compared(tag) == compared(&other_tag);
+                clashes.push(TagClash { offer, field, tag: tag.to_owned(), other, other_tag, same });
+                continue;
+            }
+            for look in looks(tag) {
+                seen.entry(look).or_default().push((Some((offer, field)), tag.to_owned()));
             }
         }
     }
     clashes
+}
+
+/// The tag by which a new offer can't stand beside another while both are open, and why; for the `offers` topic, whose
+/// offers come one by one.
+pub fn clash_with<'a>(new: &Offer, others: impl Iterator<Item = &'a Offer>, freeze_tag: &str) -> Option<String> {
+    let tags = |terms: &Terms| {
+        let confirm = (terms.kind == OfferKind::Purchase).then(|| terms.confirm_tag.clone());
+        [Some(terms.buy_tag.clone()), confirm, terms.cancel_tag.clone()].into_iter().flatten().collect::<Vec<_>>()
+    };
+    let together = |a: &Terms, b: &Terms| {
+        let ends_before = |a: &Terms, b: &Terms| a.closes.zip(b.opens).is_some_and(|(closes, opens)| closes < opens);
+        !ends_before(a, b) && !ends_before(b, a)
+    };
+    let rivals = others
+        .filter(|other| other.terms.offer != new.terms.offer && !other.withdrawn && together(&other.terms, &new.terms))
+        .flat_map(|other| tags(&other.terms).into_iter().map(|tag| (tag, other.terms.offer.clone())));
+    let taken: Vec<(String, String)> =
+        std::iter::once((freeze_tag.to_owned(), "the service".to_owned())).chain(rivals).collect();
+    tags(&new.terms).iter().find_map(|tag| {
+        let looks_taken = |other: &str| looks(tag).iter().any(|look| looks(other).contains(look));
+        let (other, holder) = taken.iter().find(|(other, _)| looks_taken(other))?;
+        Some(format!("the tag \"{tag}\" is, or looks like, \"{other}\" of {holder}"))
+    })
+}
+
+/// Whether there is a moment at which both offers are open. A time that can't be read is open on its side: its own error
+/// is told elsewhere.
+fn are_open_together(a: &OfferSpec, b: &OfferSpec) -> bool {
+    let time = |text: &Option<String>| text.as_deref().and_then(|text| crate::wire::time::parse(text).ok());
+    let ends_before = |a: &OfferSpec, b: &OfferSpec| match (time(&a.closes), time(&b.opens)) {
+        (Some(closes), Some(opens)) => closes < opens,
+        _ => false,
+    };
+    !ends_before(a, b) && !ends_before(b, a)
 }
 
 /// Whether a tag, without its `#`, can be tweeted as one whole hashtag; the error says why not.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::catalogue::{Catalogue, RetiredTags, Service};
 use super::setup::{ScreenSetup, Shared};
 use super::side::OFFERS;
-use crate::bus::{Budget, Bus, BusError, Reader, TopicPartition};
+use crate::bus::{Budget, Bus, BusError, Reader, RecordRef, TopicPartition};
 use crate::domain::{Network, Offer};
 use crate::wire::inputs::{self, OfferRecord};
 
@@ -14,8 +14,17 @@ use crate::wire::inputs::{self, OfferRecord};
 pub struct Follower {
     state: Mutex<State>,
     service: Service,
-    read_offer: fn(serde_json::Value, u64) -> Result<Offer, String>,
+    rules: Box<dyn OfferRules>,
     record_bytes_max: usize,
+}
+
+/// What makes an offer of the topic a good one; the configuration knows.
+pub trait OfferRules: Send + Sync {
+    /// Validates an offer's JSON; the version is its record's offset.
+    fn read(&self, spec: serde_json::Value, version: u64) -> Result<Offer, String>;
+
+    /// Why it can't stand beside the others.
+    fn clash(&self, new: &Offer, others: &mut dyn Iterator<Item = &Offer>) -> Option<String>;
 }
 
 struct State {
@@ -24,19 +33,27 @@ struct State {
     offers: BTreeMap<String, Arc<Offer>>,
     /// Tags of superseded versions: who was told them may still confirm and cancel by them.
     retired: Vec<RetiredTags>,
+    /// (partition, offset) of the records whose offers are no good, and why.
+    refused: BTreeMap<(u32, u64), String>,
 }
 
 impl Follower {
     pub fn new(
         bus: &dyn Bus,
         service: Service,
-        read_offer: fn(serde_json::Value, u64) -> Result<Offer, String>,
+        rules: Box<dyn OfferRules>,
         record_bytes_max: usize,
     ) -> Result<Follower, BusError> {
         let partitions = bus.partitions(OFFERS)?;
         let positions = (0..partitions).map(|p| (TopicPartition::new(OFFERS, p), 0)).collect();
-        let state = State { reader: bus.reader()?, positions, offers: BTreeMap::new(), retired: Vec::new() };
-        Ok(Follower { state: Mutex::new(state), service, read_offer, record_bytes_max })
+        let state = State {
+            reader: bus.reader()?,
+            positions,
+            offers: BTreeMap::new(),
+            retired: Vec::new(),
+            refused: BTreeMap::new(),
+        };
+        Ok(Follower { state: Mutex::new(state), service, rules, record_bytes_max })
     }
 
     /// A catalogue without offers, for the time before the first [`Follower::follow`].
@@ -48,14 +65,15 @@ impl Follower {
     /// shard of its partition makes the dead letter.
     pub fn follow(&self, catalogue: &Shared<Catalogue>) -> Result<(), BusError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let state = &mut *state;
+        let State { reader, positions, offers, retired, refused } = &mut *state;
         let mut changed = false;
-        for (at, position) in &mut state.positions {
-            let end = state.reader.end(at)?;
+        for (at, position) in positions {
+            let end = reader.end(at)?;
             while *position < end {
-                let (offers, retired) = (&mut state.offers, &mut state.retired);
-                let next = state.reader.read(at, *position, Budget::BULK, &mut |record| {
-                    changed |= self.take(record.value, record.key, record.offset, offers, retired);
+                let next = reader.read(at, *position, Budget::BULK, &mut |record| match self.take(record, offers) {
+                    Ok(Some(new)) => changed |= replace(new, offers, retired),
+                    Ok(None) => {}
+                    Err(why) => drop(refused.insert((at.partition, record.offset), why)),
                 })?;
                 if next <= *position {
                     break;
@@ -64,10 +82,27 @@ impl Follower {
             }
         }
         if changed {
-            let offers = state.offers.values().cloned();
-            catalogue.set(Catalogue::new(offers, state.retired.iter().cloned(), self.service.clone()));
+            catalogue.set(Catalogue::new(offers.values().cloned(), retired.iter().cloned(), self.service.clone()));
         }
         Ok(())
+    }
+
+    /// The offer of a record of the topic, as the catalogue took it, or why it did not.
+    pub fn read(
+        &self,
+        catalogue: &Shared<Catalogue>,
+        at: (u32, u64),
+        spec: serde_json::Value,
+    ) -> Result<Offer, String> {
+        // The record may have come after the last look.
+        let followed = |state: &State| state.positions.iter().any(|(tp, place)| tp.partition == at.0 && *place > at.1);
+        if !followed(&self.state.lock().unwrap_or_else(PoisonError::into_inner)) {
+            self.follow(catalogue).map_err(|error| error.to_string())?;
+        }
+        match self.state.lock().unwrap_or_else(PoisonError::into_inner).refused.get(&at) {
+            Some(why) => Err(why.clone()),
+            None => self.rules.read(spec, at.1),
+        }
     }
 
     /// The ids that the topic knows, withdrawn ones too, for seeding.
@@ -75,35 +110,34 @@ impl Follower {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).offers.keys().cloned().collect()
     }
 
-    fn take(
-        &self,
-        value: Option<&[u8]>,
-        key: Option<&[u8]>,
-        offset: u64,
-        offers: &mut BTreeMap<String, Arc<Offer>>,
-        retired: &mut Vec<RetiredTags>,
-    ) -> bool {
-        let new = match inputs::parse_offer_envelope(value, key, self.record_bytes_max) {
-            Ok(Some(OfferRecord::Spec { spec, .. })) => match (self.read_offer)(spec, offset) {
-                Ok(offer) => offer,
-                Err(_) => return false,
-            },
-            Ok(Some(OfferRecord::Withdrawn { id })) => match offers.get(&id) {
-                Some(offer) => Offer { withdrawn: true, ..(**offer).clone() },
-                None => return false,
-            },
-            Ok(None) | Err(_) => return false,
-        };
-        if let Some(old) = offers.get(&new.terms.offer) {
-            let tags = (old.terms.buy.clone(), old.terms.confirm.clone(), old.terms.cancel.clone());
-            let same = tags == (new.terms.buy.clone(), new.terms.confirm.clone(), new.terms.cancel.clone());
-            if !same && !retired.contains(&tags) {
-                retired.push(tags);
+    fn take(&self, record: RecordRef<'_>, offers: &BTreeMap<String, Arc<Offer>>) -> Result<Option<Offer>, String> {
+        match inputs::parse_offer_envelope(record.value, record.key, self.record_bytes_max) {
+            Ok(Some(OfferRecord::Spec { spec, .. })) => {
+                let new = self.rules.read(spec, record.offset)?;
+                match self.rules.clash(&new, &mut offers.values().map(|offer| &**offer)) {
+                    Some(why) => Err(why),
+                    None => Ok(Some(new)),
+                }
             }
+            Ok(Some(OfferRecord::Withdrawn { id })) => {
+                Ok(offers.get(&id).map(|offer| Offer { withdrawn: true, ..(**offer).clone() }))
+            }
+            Ok(None) | Err(_) => Ok(None),
         }
-        offers.insert(new.terms.offer.clone(), Arc::new(new));
-        true
     }
+}
+
+/// Puts an offer in the place of its older version, whose tags are retired if they differ.
+fn replace(new: Offer, offers: &mut BTreeMap<String, Arc<Offer>>, retired: &mut Vec<RetiredTags>) -> bool {
+    let tags = |offer: &Offer| (offer.terms.buy.clone(), offer.terms.confirm.clone(), offer.terms.cancel.clone());
+    if let Some(old) = offers.get(&new.terms.offer) {
+        let old = tags(old);
+        if old != tags(&new) && !retired.contains(&old) {
+            retired.push(old);
+        }
+    }
+    offers.insert(new.terms.offer.clone(), Arc::new(new));
+    true
 }
 
 impl ScreenSetup {

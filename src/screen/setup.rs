@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::catalogue::Catalogue;
+use super::follow::Follower;
 use crate::domain::{Network, SourceId, Span};
 
 /// The screen's settings and shared views. The views change only by what is in the log (offers) or by how the program was
@@ -19,8 +20,8 @@ pub struct ScreenSetup {
     pub offers_partitions: u32,
     pub record_bytes_max: usize,
     pub dead_letter_body: bool,
-    /// Validates the JSON of the `offers` topic; the version is the record's offset.
-    pub read_offer: fn(serde_json::Value, u64) -> Result<crate::domain::Offer, String>,
+    /// Keeps the catalogue up to date.
+    pub follower: Follower,
 }
 
 /// `time.*` of the configuration.

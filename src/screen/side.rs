@@ -82,7 +82,8 @@ impl SideShard {
             None => return Ok(None),
             Some(OfferRecord::Withdrawn { id }) => (id, OfferMessage::Withdrawn { version: record.offset }),
             Some(OfferRecord::Spec { id, spec }) => {
-                let offer = (self.setup.read_offer)(spec, record.offset);
+                let place = (self.at.partition, record.offset);
+                let offer = self.setup.follower.read(&self.setup.catalogue, place, spec);
                 let offer = offer.map_err(|detail| BadInput::new("wrong_type", detail))?;
                 (id, OfferMessage::Published(Arc::new(offer)))
             }

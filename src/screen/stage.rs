@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::follow::Follower;
 use super::setup::ScreenSetup;
 use super::shape::{self, Shape};
 use super::shard::ScreenShard;
@@ -13,7 +12,6 @@ use crate::engine::stage::{Admitted, Gate, Stage};
 
 pub struct ScreenStage {
     pub setup: Arc<ScreenSetup>,
-    pub follower: Arc<Follower>,
     pub pressure: Pressure,
 }
 
@@ -40,7 +38,7 @@ impl Stage for ScreenStage {
 
     /// The catalogue is followed before every poll, so that an offer is known before the posts that were made after it.
     fn before_poll(&self) {
-        if let Err(error) = self.follower.follow(&self.setup.catalogue) {
+        if let Err(error) = self.setup.follower.follow(&self.setup.catalogue) {
             tracing::warn!(%error, "the offers topic could not be read; the catalogue stays as it is");
         }
     }

@@ -141,7 +141,8 @@ impl Judge<'_> {
         }
     }
 
-    /// A confirm that nothing was read for in time.
+    /// A confirm that nothing was read for in time. Where it concerns a purchase all the same (one that waits in line), that
+    /// is recorded.
     pub(super) fn drop_confirm(&mut self, confirm: &KeptConfirm) {
         if confirm.told {
             return;
@@ -150,6 +151,15 @@ impl Judge<'_> {
             ConfirmForm::Words => Reason::NoPurchase,
             ConfirmForm::Echo(_, reason) | ConfirmForm::Never(reason) => *reason,
         };
+        let user = self.id.user;
+        let mut concerned = self.account.purchases.iter().enumerate();
+        let concerned = concerned.rfind(|(_, p)| p.ordered_at <= confirm.time && addresses(confirm, p, user));
+        if let Some((index, purchase)) = concerned {
+            if !purchase.rejected_confirms.contains(&confirm.first_id) {
+                self.reject_confirm(index, reason, confirm);
+            }
+            return;
+        }
         self.emit(Event::Counted(reason));
         if reason == Reason::NoPurchase && self.rules.tell_nothing_to_confirm && self.courtesy_left(confirm.time) {
             self.tell_nothing_to_confirm(confirm);

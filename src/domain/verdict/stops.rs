@@ -219,14 +219,13 @@ impl Judge<'_> {
     }
 
     fn tell_directly(&mut self, fate: &PromptFate) {
-        let about = |kind: ReplyKind| {
-            self.account
-                .purchases
-                .iter()
-                .position(|p| self.reply_id(kind, p.id) == fate.reply)
-                .map(|index| (index, kind))
+        let about = |(bit, kind): (usize, ReplyKind)| {
+            let index = self.account.purchases.iter().position(|p| self.reply_id(kind, p.id) == fate.reply)?;
+            Some((index, kind, 1u8 << bit))
         };
-        if let Some((index, kind)) = RETRIED_DIRECTLY.into_iter().find_map(about) {
+        let Some((index, kind, bit)) = RETRIED_DIRECTLY.into_iter().enumerate().find_map(about) else { return };
+        if self.account.purchases[index].told_directly & bit == 0 {
+            self.account.purchases[index].told_directly |= bit;
             self.tell_direct(index, kind, fate.at);
         }
     }
