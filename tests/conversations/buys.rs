@@ -147,6 +147,15 @@ const TABLE: Table = &[
             "alice hears not_eligible, prompt",
         ]);
     }),
+    ("an offer that names no country is for the US", |t| {
+        t.gift(|offer| offer.countries = None);
+        t.link_as(ALICE, "11 15:00:00", "CA", "tok_alice");
+        t.linked(BOB);
+        t.post(ALICE, "15:01:00", BUY);
+        t.post(BOB, "15:02:00", BUY);
+        t.expect(&["alice gift: rejected(country)", "alice hears not_eligible"]);
+        t.waits_for_a_confirm(BOB);
+    }),
     ("ids and amounts are told whole", |t| {
         t.linked(ALICE);
         let order = t.post(ALICE, "15:01:00", "#BuyKindleFireHD");

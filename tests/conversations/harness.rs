@@ -138,7 +138,10 @@ impl Teller {
                 // An idle tick is on its way when nothing is left to be read; it arrives within some turns.
                 (0..IDLE_TURNS).try_for_each(|_| self.run())
             }
-            Step::EndOfInput => self.pipeline.end_of_input().map_err(|error| format!("{error:#}")),
+            Step::EndOfInput => {
+                self.pipeline.end_of_input().map_err(|error| format!("{error:#}"))?;
+                (0..IDLE_TURNS).try_for_each(|_| self.run())
+            }
         }
     }
 

@@ -377,6 +377,7 @@ pub fn kindle() -> OfferSpec {
         price: text("149.99"),
         tax: text("12.00"),
         currency: text("USD"),
+        countries: Some(Vec::new()),
         reply_length: Some(140),
         ..OfferSpec::default()
     }

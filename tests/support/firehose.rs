@@ -48,6 +48,9 @@ pub struct Plan {
     pub disorder_ms: i64,
     /// Whether some buy what runs out.
     pub scarce: bool,
+    /// Whether some cancel, delete their orders, unlink, and whether some records are damaged. The truth below knows
+    /// nothing of these.
+    pub stops: bool,
 }
 
 pub struct Firehose {
@@ -74,6 +77,12 @@ pub enum Words {
     Confirm(u8),
     /// Buy tag and confirm tag in one post: confirms nothing. Only by those who have bought.
     Both(u8),
+    /// The word, to the service.
+    Cancel,
+    /// No post but the notice that this one is gone.
+    Deleted(u64),
+    /// Cut in the middle.
+    Damaged,
 }
 
 /// What one buy must come to.
@@ -96,13 +105,11 @@ impl Firehose {
         while maker.posts.len() < plan.posts {
             let author = FIRST_STRANGER + maker.random.random_range(0..100_000);
             let time = START_MS + maker.random.random_range(-600_000..plan.span_ms + 3_600_000);
-            maker.say(author, time, Words::Noise);
+            let damaged = plan.stops && maker.random.random_range(0..1_000) == 0;
+            maker.say(author, time, if damaged { Words::Damaged } else { Words::Noise });
         }
         let mut posts = maker.posts;
-        posts.sort_by_key(|post| (post.time, post.arrival));
-        for (number, post) in (0u64..).zip(&mut posts) {
-            post.id = (((post.time - SNOWFLAKE_EPOCH_MS) as u64) << 22) | number;
-        }
+        posts.sort_by_key(|post| post.id);
         Firehose { plan, posts }
     }
 
@@ -139,13 +146,19 @@ impl Firehose {
 
     /// The records of `accounts.links`.
     pub fn links(&self) -> impl Iterator<Item = Vec<u8>> {
-        (0..self.plan.shoppers).map(|n| {
+        let shoppers = 0..self.plan.shoppers;
+        let unlinked = shoppers.clone().filter(|n| self.plan.stops && n % 40 == 0).map(|n| {
+            let account = FIRST_SHOPPER + n;
+            format!(r#"{{"type":"unlink","account":"twitter:{account}","at":"2013-02-12T15:40:00.000Z"}}"#).into_bytes()
+        });
+        let linked = shoppers.map(|n| {
             format!(
                 r#"{{"type":"link","account":"twitter:{}","card":"tok_{n:08}","country":"US","handle":"shopper{n}","email_ref":"eml_{n}","billing_ref":"adr_{n}","at":"2013-02-11T15:00:00.000Z"}}"#,
                 FIRST_SHOPPER + n
             )
             .into_bytes()
-        })
+        });
+        linked.chain(unlinked)
     }
 }
 
@@ -157,7 +170,8 @@ pub fn offers_toml() -> String {
         writeln!(
             text,
             "[[offers]]\nid = \"{id}\"\nkind = \"purchase\"\nbuy_tag = \"Buy{stem}\"\nconfirm_tag = \"Confirm{stem}\"\n\
-             merchant = \"house\"\nitem = \"{stem}\"\nprice = \"10.00\"\ncurrency = \"USD\"\nper_account = 1"
+             merchant = \"house\"\nitem = \"{stem}\"\nprice = \"10.00\"\ncurrency = \"USD\"\nper_account = 1\n\
+             opens = \"2013-02-11T05:00:00.000Z\""
         )
         .expect("strings take all");
         if let Some(quantity) = quantity {
@@ -181,12 +195,18 @@ impl Post {
     /// The record, as API v1.1 writes posts; half of them leave their hashtags to be found in the text.
     pub fn record(&self) -> Vec<u8> {
         let tags: Vec<String> = match self.words {
-            Words::Noise => Vec::new(),
+            Words::Deleted(order) => return self.notice(order),
+            Words::Noise | Words::Cancel | Words::Damaged => Vec::new(),
             Words::Buy(offer) => vec![format!("Buy{}", stem(offer))],
             Words::Confirm(offer) => vec![format!("Confirm{}", stem(offer))],
             Words::Both(offer) => vec![format!("Confirm{}", stem(offer)), format!("Buy{}", stem(offer))],
         };
         let mut text = String::with_capacity(160);
+        let mut to_service = String::new();
+        if self.words == Words::Cancel {
+            text += "@AmexSync cancel that, ";
+            to_service = format!(r#","in_reply_to_user_id_str":"{SERVICE_ID}","in_reply_to_screen_name":"{SERVICE}""#);
+        }
         for tag in &tags {
             write!(text, "#{tag} ").expect("strings take all");
         }
@@ -203,9 +223,21 @@ impl Post {
         } else {
             String::new()
         };
-        format!(
-            r#"{{"id":{id},"id_str":"{id}","text":"{text}","user":{{"id":{author},"id_str":"{author}","screen_name":"u{}"}}{published},"lang":"en","timestamp_ms":"{time}"}}"#,
+        let mut record = format!(
+            r#"{{"id":{id},"id_str":"{id}","text":"{text}"{to_service},"user":{{"id":{author},"id_str":"{author}","screen_name":"u{}"}}{published},"lang":"en","timestamp_ms":"{time}"}}"#,
             author % 1_000_000
+        )
+        .into_bytes();
+        if self.words == Words::Damaged {
+            record.truncate(record.len() / 2);
+        }
+        record
+    }
+
+    fn notice(&self, order: u64) -> Vec<u8> {
+        let Post { author, time, .. } = self;
+        format!(
+            r#"{{"delete":{{"status":{{"id":{order},"id_str":"{order}","user_id":{author},"user_id_str":"{author}"}},"timestamp_ms":"{time}"}}}}"#
         )
         .into_bytes()
     }
@@ -288,6 +320,12 @@ impl Maker {
             93..96 if offer != SCARCE => self.say_again(shopper, buy, Words::Both(offer)),
             _ => {}
         }
+        if self.plan.stops && self.random.random_bool(0.15) {
+            let order = self.posts[buy].id;
+            let words = if self.random.random_bool(0.5) { Words::Cancel } else { Words::Deleted(order) };
+            let at = bought + self.random.random_range(-60_000..WINDOW_MS);
+            self.say(shopper, at, words);
+        }
         // Who was told that it is sold out may try again, and that would be another purchase.
         if offer != SCARCE && self.random.random_bool(0.1) {
             self.say_again(shopper, buy, Words::Buy(offer));
@@ -315,7 +353,8 @@ impl Maker {
     fn say(&mut self, author: u64, time: i64, words: Words) -> usize {
         let partition = self.random.random_range(0..self.plan.partitions);
         let arrival = time + self.random.random_range(0..=self.plan.disorder_ms);
-        self.posts.push(Post { id: 0, time, arrival, partition, author, words });
+        let id = (((time - SNOWFLAKE_EPOCH_MS) as u64) << 22) | self.posts.len() as u64;
+        self.posts.push(Post { id, time, arrival, partition, author, words });
         self.posts.len() - 1
     }
 }
