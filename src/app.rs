@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_executor::block_on;
+
 use crate::accounts::AccountsShard;
 use crate::bus::{Bus, BusError, TopicPartition};
 use crate::config::Settings;
@@ -11,7 +13,7 @@ use crate::engine::directory::Directory;
 use crate::engine::health::Health;
 use crate::engine::runtime::{Failure, Runtime, StopError};
 use crate::engine::worker::group_of;
-use crate::offers::OffersShard;
+use crate::offers::{OfferView, OffersAnswer, OffersQuery, OffersShard};
 use crate::pipeline::{Stages, engine_settings, seed_offers};
 use crate::screen::setup::{ScreenSetup, Topology};
 
@@ -72,6 +74,16 @@ impl App {
     /// Whether everything that was appended so far is consumed and committed by all stages.
     pub fn drained(&self) -> Result<bool, BusError> {
         self.runtime.drained()
+    }
+
+    /// The stock of all offers, as the shards have it.
+    pub fn stock(&self) -> anyhow::Result<Vec<OfferView>> {
+        let mut views = Vec::new();
+        for at in self.offers.partitions() {
+            let OffersAnswer::All(all) = block_on(self.offers.query(&at, OffersQuery::All))?;
+            views.extend(all);
+        }
+        Ok(views)
     }
 
     /// Whether the screen has consumed a partition up to an offset.

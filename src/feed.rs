@@ -33,6 +33,17 @@ pub struct Input {
     pub path: Option<PathBuf>,
 }
 
+/// When a line must wait for what was fed before it; see [`crate::pacing`].
+pub trait Pace {
+    /// Whether everything that was fed must be decided before this line is.
+    fn must_settle(&self, topic: &str, line: &[u8]) -> bool;
+
+    /// Waits until it is; false if the program is to stop.
+    fn settle(&mut self) -> anyhow::Result<bool>;
+
+    fn fed(&mut self, topic: &str, line: &[u8]);
+}
+
 /// Appends an input's lines to partition 0 of its topic.
 pub struct Feeder<'a> {
     bus: &'a dyn Bus,
@@ -72,12 +83,17 @@ impl<'a> Feeder<'a> {
     }
 
     /// Feeds an input to its end. `on_bytes` hears how far it came; it answers whether to go on.
-    pub fn feed(&mut self, input: &Input, on_bytes: &mut dyn FnMut(u64) -> bool) -> anyhow::Result<()> {
+    pub fn feed(
+        &mut self,
+        input: &Input,
+        pace: &mut dyn Pace,
+        on_bytes: &mut dyn FnMut(u64) -> bool,
+    ) -> anyhow::Result<()> {
         match &input.path {
-            None => self.lines(input, Box::new(BufReader::new(std::io::stdin())), None, on_bytes),
+            None => self.lines(input, Box::new(BufReader::new(std::io::stdin())), None, pace, on_bytes),
             Some(path) => {
                 let (file, place) = self.open(input, path).with_context(|| format!("--input {}", path.display()))?;
-                self.lines(input, Box::new(BufReader::with_capacity(1 << 20, file)), Some(place), on_bytes)
+                self.lines(input, Box::new(BufReader::with_capacity(1 << 20, file)), Some(place), pace, on_bytes)
             }
         }
     }
@@ -102,33 +118,35 @@ impl<'a> Feeder<'a> {
         input: &Input,
         mut reader: Box<dyn BufRead>,
         mut place: Option<Place>,
+        pace: &mut dyn Pace,
         on_bytes: &mut dyn FnMut(u64) -> bool,
     ) -> anyhow::Result<()> {
         let mut done = place.as_ref().map_or(0, |place| place.offset);
+        let (mut lines, mut bytes) = (0, 0);
         loop {
-            let (mut lines, mut bytes) = (0, 0);
-            while lines < CHUNK_LINES_MAX && bytes < CHUNK_BYTES_MAX {
-                let mut line = Vec::new();
-                let read = reader.by_ref().take(LINE_BYTES_MAX + 1).read_until(b'\n', &mut line)?;
-                if read == 0 {
-                    break;
-                }
-                if read as u64 > LINE_BYTES_MAX {
-                    bail!("the line at byte {done} of {} is longer than {LINE_BYTES_MAX} bytes", input.topic);
-                }
-                done += read as u64;
-                bytes += read;
-                lines += 1;
-                self.producer.send(&input.topic, Some(0), None, Some(without_line_end(&line)))?;
+            let mut line = Vec::new();
+            let read = reader.by_ref().take(LINE_BYTES_MAX + 1).read_until(b'\n', &mut line)?;
+            if read as u64 > LINE_BYTES_MAX {
+                bail!("the line at byte {done} of {} is longer than {LINE_BYTES_MAX} bytes", input.topic);
             }
-            if lines == 0 {
+            let record = without_line_end(&line);
+            let waits = read > 0 && pace.must_settle(&input.topic, record);
+            if lines > 0 && (read == 0 || waits || lines >= CHUNK_LINES_MAX || bytes >= CHUNK_BYTES_MAX) {
+                let positions = place.as_mut().map(|place| place.reach(done)).transpose()?;
+                self.producer.commit(positions.as_slice())?;
+                (lines, bytes) = (0, 0);
+                if !on_bytes(done) {
+                    return Ok(());
+                }
+            }
+            if read == 0 || (waits && !pace.settle()?) {
                 return Ok(());
             }
-            let positions = place.as_mut().map(|place| place.reach(done)).transpose()?;
-            self.producer.commit(positions.as_slice())?;
-            if !on_bytes(done) {
-                return Ok(());
-            }
+            self.producer.send(&input.topic, Some(0), None, Some(record))?;
+            pace.fed(&input.topic, record);
+            done += read as u64;
+            bytes += read;
+            lines += 1;
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod engine;
 pub mod feed;
 pub mod http;
 pub mod offers;
+pub mod pacing;
 pub mod pipeline;
 pub mod screen;
 pub mod telemetry;

@@ -19,7 +19,8 @@ use crate::engine::pressure::Pressure;
 use crate::engine::restore::{Progress, Restore};
 use crate::engine::stage::Stage;
 use crate::engine::worker::{Step, Worker, WorkerError, group_of};
-use crate::offers::{self, OffersStage};
+use crate::offers::{self, OfferView, OffersStage};
+use crate::pacing::Pacing;
 use crate::screen::ScreenStage;
 use crate::screen::catalogue::Service;
 use crate::screen::follow::{Follower, OfferRules};
@@ -90,12 +91,7 @@ impl Stages {
             pressure: pressure.clone(),
             dead_letter_body: settings.dead_letters_body,
         };
-        let offers = offers::Setup {
-            texts: settings.texts(),
-            cancel_window: settings.account.cancel_window,
-            uuid_of,
-            dead_letter_body: settings.dead_letters_body,
-        };
+        let offers = offers::Setup { texts: settings.texts(), uuid_of, dead_letter_body: settings.dead_letters_body };
         Ok(Stages {
             screen: Arc::new(ScreenStage { setup, pressure }),
             accounts: Arc::new(AccountsStage { setup: Arc::new(accounts) }),
@@ -223,6 +219,7 @@ pub struct InlinePipeline {
     bus: Arc<Embedded>,
     clock: VirtualClock,
     producer: Producer,
+    pacing: Pacing,
     stages: Stages,
     screen: Inlined<ScreenStage>,
     accounts: Inlined<AccountsStage>,
@@ -276,6 +273,7 @@ impl InlinePipeline {
         let engine = engine_settings(settings);
         let mut pipeline = InlinePipeline {
             producer: Producer::new(&*bus, "test")?,
+            pacing: Pacing::new(stages.screen.setup.clone(), settings.account.cancel_window),
             screen: Worker::new(stages.screen.clone(), Inline::default(), log.clone(), engine.clone(), (0, 1))?,
             accounts: Worker::new(stages.accounts.clone(), Inline::default(), log.clone(), engine.clone(), (0, 1))?,
             offers: Worker::new(stages.offers.clone(), Inline::default(), log, engine, (0, 1))?,
@@ -295,13 +293,26 @@ impl InlinePipeline {
         Ok(self.producer.commit(&[])?)
     }
 
+    /// Appends one record as `run --input` does: in haste, but no faster than short stock allows.
+    pub fn feed(&mut self, topic: &str, partition: u32, key: Option<&[u8]>, value: &[u8]) -> anyhow::Result<()> {
+        if self.pacing.must_settle(topic, value) {
+            self.run()?;
+            let shards = self.offers.host().shards().values();
+            let views: Vec<OfferView> = shards.flat_map(|shard| shard.view()).collect();
+            self.pacing.look(&views);
+        }
+        self.pacing.count(topic, value);
+        self.append(topic, partition, key, value)
+    }
+
     /// Steps all stages until everything is consumed.
     pub fn run(&mut self) -> anyhow::Result<()> {
         for _ in 0..IDLE_TURNS_MAX {
             let now = self.clock.now();
             let busy =
                 [settle(&mut self.screen, now)?, settle(&mut self.accounts, now)?, settle(&mut self.offers, now)?];
-            if !busy.contains(&true) && self.is_drained()? {
+            let settled = self.screen.is_settled() && self.accounts.is_settled() && self.offers.is_settled();
+            if settled && !busy.contains(&true) && self.is_drained()? {
                 return Ok(());
             }
         }

@@ -125,8 +125,7 @@ impl Pair {
             pressure: Pressure::default(),
             dead_letter_body: false,
         };
-        let offers =
-            offers::Setup { texts: settings.texts(), cancel_window: Span::ZERO, uuid_of, dead_letter_body: false };
+        let offers = offers::Setup { texts: settings.texts(), uuid_of, dead_letter_body: false };
         (
             AccountsShard::new(Arc::new(setup), TopicPartition::new("accounts.inbox", 0)),
             OffersShard::new(Arc::new(offers), TopicPartition::new("offers.inbox", 0)),

@@ -205,6 +205,10 @@ pub enum StockAction {
     Release,
     /// The sold unit came back: the purchase was voided before fulfilment.
     Return,
+    /// The held unit is paid, but may come back until its cancel window is told to have passed.
+    SellOpen,
+    /// The cancel window of a unit that was sold open has passed: it can't come back any more.
+    Settle,
 }
 
 /// Additions to an offer's funnel; see `offers.funnel` in DESIGN section 2.

@@ -165,6 +165,11 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
             && self.held.rows.iter().all(|row| row.is_live())
     }
 
+    /// Nothing that was decided waits for its commit.
+    pub fn is_settled(&self) -> bool {
+        self.in_flight.is_none() && self.ahead.is_none()
+    }
+
     pub fn stats(&self) -> WorkerStats {
         self.stats
     }

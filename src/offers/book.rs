@@ -13,6 +13,8 @@ pub struct Entry {
     pub offer: Option<Arc<Offer>>,
     pub held: u64,
     pub sold: u64,
+    /// Of the sold ones those that may still come back.
+    pub open_sales: u64,
     pub waiting: u64,
     /// Places `head..tail` of the waitlist; places given up are gaps.
     pub head: u64,

@@ -83,7 +83,7 @@ fn parse_uuid(text: &str) -> Option<PurchaseId> {
     uuid::Uuid::parse_str(text).ok().map(|id| crate::domain::Uuid(id.into_bytes()))
 }
 
-record!(Entry { offer, held, sold, waiting, head, tail, announced, last_sold_at, totals, parked });
+record!(Entry { offer, held, sold, open_sales, waiting, head, tail, announced, last_sold_at, totals, parked });
 record!(Totals { sum, confirm_ms });
 choice!(Claim { 0 => Held { offer }, 1 => Waiting { offer, place } });
 record!(Waiter { purchase, account });

@@ -10,7 +10,7 @@ use crate::bus::{OutRecord, TopicPartition};
 use crate::domain::watermark::Watermark;
 use crate::domain::{
     AccountId, AccountMessage, Funnel, InboxRecord, Offer, OfferEvent, OfferKind, OfferMessage, OffersRecord,
-    PurchaseId, Span, StockAction, StockAnswer, StockRequest, StockVerdict, Time, Uuid,
+    PurchaseId, StockAction, StockAnswer, StockRequest, StockVerdict, Time, Uuid,
 };
 use crate::engine::shard::{Batch, Decided, InRecord, Item, RestoreError, Shard};
 use crate::telemetry;
@@ -20,8 +20,6 @@ use crate::wire::{internal, outputs};
 /// What every shard of the stage shares.
 pub struct Setup {
     pub texts: Texts,
-    /// While a payment may still be voided, a sold unit may come back.
-    pub cancel_window: Span,
     pub uuid_of: fn(&str) -> Uuid,
     pub dead_letter_body: bool,
 }
@@ -123,11 +121,12 @@ impl OffersShard {
         let claim = self.book.claims.get(&request.purchase).cloned();
         match (request.action, claim) {
             (StockAction::Hold, None) => self.hold(id, request, out),
-            (StockAction::Sell, Some(Claim::Held { .. })) => {
+            (StockAction::Sell | StockAction::SellOpen, Some(Claim::Held { .. })) => {
                 self.book.claims.remove(&request.purchase);
                 let entry = self.book.entry(id);
                 entry.held -= 1;
                 entry.sold += 1;
+                entry.open_sales += u64::from(request.action == StockAction::SellOpen);
                 entry.last_sold_at = entry.last_sold_at.max(Some(request.at));
                 self.end_line(id, request.at, out);
             }
@@ -144,7 +143,13 @@ impl OffersShard {
             (StockAction::Return, None) => {
                 let entry = self.book.entry(id);
                 entry.sold = entry.sold.saturating_sub(1);
+                entry.open_sales = entry.open_sales.saturating_sub(1);
                 self.serve_line(id, request.at, out);
+            }
+            (StockAction::Settle, None) => {
+                let entry = self.book.entry(id);
+                entry.open_sales = entry.open_sales.saturating_sub(1);
+                self.end_line(id, request.at, out);
             }
             // Every request is sent exactly once; what fits no claim was settled by an earlier one.
             _ => telemetry::stock_request_without_claim(),
@@ -154,7 +159,7 @@ impl OffersShard {
     fn hold(&mut self, id: &str, request: &StockRequest, out: &mut Out) {
         let entry = self.book.entry(id);
         let waitlist_max = entry.offer.as_ref().map_or(0, |offer| offer.waitlist_max);
-        let may_free_up = entry.held > 0 || self.setup.cancel_window > Span::ZERO;
+        let may_free_up = entry.held > 0 || entry.open_sales > 0;
         let verdict = if entry.has_free() {
             entry.hold_one();
             let claim = Claim::Held { offer: id.to_owned() };
@@ -188,11 +193,7 @@ impl OffersShard {
     /// When all is sold for good nobody in line can be served any more: they are told, so that nothing waits for ever (I10).
     fn end_line(&mut self, id: &str, at: Time, out: &mut Out) {
         let entry = self.book.entry(id);
-        let may_return = match (self.setup.cancel_window, entry.last_sold_at) {
-            (Span::ZERO, _) | (_, None) => false,
-            (window, Some(sold)) => self.watermark.value.is_none_or(|mark| mark <= sold.after(window)),
-        };
-        if entry.held > 0 || entry.has_free() || may_return {
+        if entry.held > 0 || entry.has_free() || entry.open_sales > 0 {
             return;
         }
         while let Some(waiter) = self.book.pop_waiter(id) {
@@ -201,16 +202,12 @@ impl OffersShard {
         }
     }
 
-    /// The watermark moved: offers open, and sales become final.
+    /// The watermark moved: offers open.
     fn pass(&mut self, out: &mut Out) {
         let mut ids: Vec<String> = self.book.entries.iter().map(|(id, _)| id.clone()).collect();
         ids.sort();
         for id in ids {
             self.announce(&id, out);
-            let Some(entry) = self.book.entries.get(&id) else { continue };
-            if let (true, Some(sold)) = (entry.waiting > 0, entry.last_sold_at) {
-                self.end_line(&id, sold.after(self.setup.cancel_window), out);
-            }
         }
     }
 
@@ -231,7 +228,8 @@ impl OffersShard {
         out.events.push(OfferEvent::Announcement { id: uuid, terms, at });
     }
 
-    fn view(&self) -> Vec<OfferView> {
+    /// Every offer, by id.
+    pub fn view(&self) -> Vec<OfferView> {
         let mut views: Vec<OfferView> = self.book.entries.iter().filter_map(|(id, entry)| view_of(id, entry)).collect();
         views.sort_by(|a, b| a.offer.terms.offer.cmp(&b.offer.terms.offer));
         views

@@ -113,7 +113,7 @@ record!(Tick { topology, sources, marks, clock });
 choice!(OffersRecord { 0 => To(offer, message), 1 => Tick(tick) });
 choice!(OfferMessage { 0 => Published(offer), 1 => Stock(request), 2 => Funnel(delta), 3 => Withdrawn { version } });
 record!(StockRequest { purchase, account, at, action });
-choice!(StockAction { 0 => Hold, 1 => Sell, 2 => Release, 3 => Return });
+choice!(StockAction { 0 => Hold, 1 => Sell, 2 => Release, 3 => Return, 4 => SellOpen, 5 => Settle });
 record!(FunnelDelta {
     at,
     mentions,

@@ -17,7 +17,8 @@ use crate::talk::{Said, Step, Talk};
 pub enum Pace {
     /// Everything that a record causes is done before the next one comes.
     OneByOne,
-    /// Posts between side inputs wait together.
+    /// Posts between side inputs wait together, as `run --input` feeds them: where stock is short, no faster than it is
+    /// decided.
     InBursts,
 }
 
@@ -31,7 +32,7 @@ pub enum Delivery {
 
 /// Tells the steps, which may stand in another order than the talk's own.
 pub fn tell(talk: &Talk, steps: &[Step], shape: Shape, pace: Pace, delivery: Delivery) -> Result<Outcome, String> {
-    let mut teller = Teller::new(talk, shape, delivery)?;
+    let mut teller = Teller::new(talk, shape, delivery, pace)?;
     for step in steps {
         let is_post = matches!(step, Step::Post { .. });
         if pace == Pace::InBursts && !is_post {
@@ -69,9 +70,6 @@ pub fn settings_of(talk: &Talk) -> Result<Settings, String> {
     Settings::of_text(Some((Path::new("conversation.toml"), &text)), std::iter::empty()).map_err(|e| format!("{e}"))
 }
 
-/// Turns by which what an idle moment makes has arrived.
-const IDLE_TURNS: u32 = 50;
-
 struct Appended {
     topic: String,
     partition: u32,
@@ -83,6 +81,7 @@ struct Teller {
     pipeline: InlinePipeline,
     shape: Shape,
     delivery: Delivery,
+    pace: Pace,
     clock: i64,
     appended: Vec<Appended>,
     /// Replies that the gateway told of.
@@ -90,7 +89,7 @@ struct Teller {
 }
 
 impl Teller {
-    fn new(talk: &Talk, shape: Shape, delivery: Delivery) -> Result<Teller, String> {
+    fn new(talk: &Talk, shape: Shape, delivery: Delivery, pace: Pace) -> Result<Teller, String> {
         let settings = settings_of(talk)?;
         // Replays are read long after.
         let clock = talk.live_from.unwrap_or(ms("28 00:00:00"));
@@ -102,7 +101,7 @@ impl Teller {
         let pipeline = InlinePipeline::with_sources(&settings, &talk.offers, Time(clock), live, sources);
         let mut pipeline = pipeline.map_err(|error| format!("{error:#}"))?;
         pipeline.run().map_err(|error| format!("{error:#}"))?;
-        Ok(Teller { pipeline, shape, delivery, clock, appended: Vec::new(), told: Vec::new() })
+        Ok(Teller { pipeline, shape, delivery, pace, clock, appended: Vec::new(), told: Vec::new() })
     }
 
     fn run(&mut self) -> Result<(), String> {
@@ -135,12 +134,11 @@ impl Teller {
                 let span = Span(time - self.clock);
                 self.clock = *time;
                 self.pipeline.advance(span).map_err(|error| format!("{error:#}"))?;
-                // An idle tick is on its way when nothing is left to be read; it arrives within some turns.
-                (0..IDLE_TURNS).try_for_each(|_| self.run())
+                Ok(())
             }
             Step::EndOfInput => {
                 self.pipeline.end_of_input().map_err(|error| format!("{error:#}"))?;
-                (0..IDLE_TURNS).try_for_each(|_| self.run())
+                Ok(())
             }
         }
     }
@@ -148,7 +146,10 @@ impl Teller {
     fn append(&mut self, topic: &str, partition: u32, key: Option<Vec<u8>>, value: Vec<u8>) -> Result<(), String> {
         let times = if self.delivery == Delivery::Again { 2 } else { 1 };
         for _ in 0..times {
-            let appended = self.pipeline.append(topic, partition, key.as_deref(), &value);
+            let appended = match self.pace {
+                Pace::OneByOne => self.pipeline.append(topic, partition, key.as_deref(), &value),
+                Pace::InBursts => self.pipeline.feed(topic, partition, key.as_deref(), &value),
+            };
             appended.map_err(|error| format!("{error:#}"))?;
         }
         self.appended.push(Appended { topic: topic.to_owned(), partition, key, value });

@@ -209,7 +209,8 @@ impl Judge<'_> {
             confirm_post: confirm.id,
         };
         self.emit(Event::Payment(payment));
-        self.ask_stock(index, StockAction::Sell, at);
+        let sale = if cancel_window > Span::ZERO { StockAction::SellOpen } else { StockAction::Sell };
+        self.ask_stock(index, sale, at);
         if cancel_window == Span::ZERO {
             self.fulfil(index, at, Some(confirm.id));
         }

@@ -16,7 +16,10 @@ impl Judge<'_> {
         while let Some((end, index)) = self.next_end(mark).filter(|(end, _)| *end <= until) {
             match self.account.purchases[index].state {
                 State::Prompted => self.expire(index, end),
-                _ => self.fulfil(index, end, None),
+                _ => {
+                    self.fulfil(index, end, None);
+                    self.ask_stock(index, StockAction::Settle, end);
+                }
             }
         }
         self.forget(mark);
