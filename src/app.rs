@@ -89,7 +89,8 @@ impl App {
     /// Whether the screen has consumed a partition up to an offset.
     pub fn screened(&self, at: &TopicPartition, offset: u64) -> Result<bool, BusError> {
         let position = self.bus.position(&group_of("screen"), at)?;
-        Ok(position.is_some_and(|position| position.offset >= offset))
+        // A partition that never held a record has no position.
+        Ok(position.map_or(0, |position| position.offset) >= offset)
     }
 
     pub fn stop(self, timeout: Duration) -> Result<(), StopError> {

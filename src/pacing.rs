@@ -1,7 +1,7 @@
-//! The pace at which files are fed. The stages of a replay run as fast as they can, so an order may reach the offers stage
-//! before a unit is released that event time freed long before it. On input read in order of time every verdict is a
-//! function of the events alone (I5), so where stock is short a post waits until all that was read before it has been
-//! decided; where it is not, nothing waits.
+//! The pace at which files are fed. The stages of a replay run as fast as they can, so an order may reach the offers
+//! stage before a unit is released that event time freed long before it. On input read in order of time every verdict
+//! is a function of the events alone (I5), so where stock is short a post waits until all that was read before it has
+//! been decided; where it is not, nothing waits.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,7 +28,8 @@ impl Pacing {
         Pacing { screen, cancel_window, units: None, short: false, unsettled: false }
     }
 
-    /// Whether everything that was appended must be decided, and [`Pacing::look`] told of the stock, before this record.
+    /// Whether everything that was appended must be decided, and [`Pacing::look`] told of the stock, before this
+    /// record.
     pub fn must_settle(&self, topic: &str, value: &[u8]) -> bool {
         if self.unsettled {
             return true;

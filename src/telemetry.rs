@@ -1,5 +1,5 @@
-//! Every metric, one function each. Base units, bounded labels: stages, topics, partitions, states, reasons, offers of the
-//! catalogue; never an account, a post or a text (I11).
+//! Every metric, one function each. Base units, bounded labels: stages, topics, partitions, states, reasons, offers of
+//! the catalogue; never an account, a post or a text (I11).
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -11,8 +11,8 @@ use crate::accounts::outbox::Counts;
 use crate::domain::Time;
 use crate::engine::health::WorkerHealth;
 
-/// Upper bounds of the buckets of `pay_by_tweet_transaction_duration_seconds`: from a transaction that waits for no disk
-/// to one that meets the broker's timeout.
+/// Upper bounds of the buckets of `pay_by_tweet_transaction_duration_seconds`: from a transaction that waits for no
+/// disk to one that meets the broker's timeout.
 pub const TRANSACTION_BUCKETS_SECONDS: [f64; 14] =
     [0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];
 

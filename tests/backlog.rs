@@ -18,7 +18,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use serde_json::Value;
 use support::firehose::{Firehose, OFFERS, Plan, Post, SCARCE, Truth, WINDOW_MS, Words, offer_of};
-use support::outputs::values;
+use support::outputs::{is_id, values};
 use support::{Gateway, House, asked, first_seed};
 
 const HOUR_MS: i64 = 3_600_000;
@@ -187,8 +187,8 @@ fn compare(bus: &dyn Bus, firehose: &Firehose, what: &str) {
     for payment in paid.values() {
         let key = (user_of(payment), offer_of(payment["offer"].as_str().expect("an offer")));
         let due = unpaid.remove(&key).unwrap_or_else(|| panic!("{what}: not due, or twice: {payment}"));
-        let confirm = due.confirms.iter().any(|(_, id)| payment["confirm_post"] == id.to_string());
-        assert!(confirm && payment["order_post"] == due.order_post.to_string(), "{what}: {payment} against {due:?}");
+        let confirm = due.confirms.iter().any(|(_, id)| is_id(&payment["confirm_post"], *id));
+        assert!(confirm && is_id(&payment["order_post"], due.order_post), "{what}: {payment} against {due:?}");
         scarce_paid += u64::from(key.1 == SCARCE);
     }
     let missed: Vec<_> = unpaid.iter().filter(|(_, due)| !due.confirms.is_empty()).collect();

@@ -1,8 +1,9 @@
 //! Conversations with the whole program: posts and side inputs in; verdicts, replies and records out.
 //!
-//! Each file of a rule holds a table of conversations (`conversations/talk.rs` says how they are told). Every conversation
-//! is told in all shapes of posts, one record at a time and in bursts, with redelivered records, and in other orders of
-//! reading. Expectations are the lines of `Outcome::lines`, complete: what is not expected must not happen.
+//! Each file of a rule holds a table of conversations (`conversations/talk.rs` says how they are told). Every
+//! conversation is told in all shapes of posts, one record at a time and in bursts, with redelivered records, and in
+//! other orders of reading. Expectations are the lines of `Outcome::lines`, complete: what is not expected must not
+//! happen.
 
 /// The tests of a table.
 macro_rules! tests_of {

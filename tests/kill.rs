@@ -23,35 +23,35 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_pay-by-tweet");
 const KILLS_PER_RUN: u64 = 12;
 
 /// No run of these inputs takes as long.
-const FOREVER: Duration = Duration::from_secs(300);
+const FOREVER: Duration = Duration::from_secs(120);
 
 #[test]
 fn killed_and_restarted_when_every_commit_is_synced() {
-    check("commit", asked("KILLS", KILLS_PER_RUN));
+    check("commit", 1, asked("KILLS", KILLS_PER_RUN));
 }
 
 #[test]
 fn killed_and_restarted_when_syncs_come_at_intervals() {
-    check("interval", asked("KILLS", KILLS_PER_RUN));
+    check("interval", 2, asked("KILLS", KILLS_PER_RUN));
 }
 
-fn check(fsync: &str, kills: u64) {
+/// The undisturbed run has one worker per stage, so that the number of workers is seen to change nothing either.
+fn check(fsync: &str, workers: u32, kills: u64) {
     let seed = first_seed();
     let hour_ms = 3_600_000;
     let posts = asked("POSTS", 200_000) as usize;
     let (scarce, stops) = (false, true);
     let plan = Plan { seed, posts, shoppers: 1_200, partitions: 1, span_ms: hour_ms, disorder_ms: 0, scarce, stops };
-    println!("{plan:?}, fsync {fsync}, {kills} kills");
+    println!("{plan:?}, fsync {fsync}, {workers} workers per stage, {kills} kills");
     let inputs = Inputs::write(&Firehose::new(plan));
-    let house = house(fsync);
-    let began = Instant::now();
-    let status = live(&house, &inputs, FOREVER).expect("the undisturbed run ends");
-    assert!(status.success(), "the undisturbed run: {status}");
-    let whole = began.elapsed();
+    let start = undisturbed(&self::house(fsync, workers), &Inputs::none());
+    let house = house(fsync, 1);
+    let whole = undisturbed(&house, &inputs);
     let expected = outputs(&house);
     let count = |topic| expected.count(topic);
     println!(
-        "undisturbed {:.1} s: {} payments, {} transitions, {} replies, {} dead letters",
+        "start {:.1} s, undisturbed {:.1} s: {} payments, {} transitions, {} replies, {} dead letters",
+        start.as_secs_f64(),
         whole.as_secs_f64(),
         count("payments.authorized"),
         count("purchases.events"),
@@ -62,31 +62,39 @@ fn check(fsync: &str, kills: u64) {
     let mut random = SmallRng::seed_from_u64(seed);
     let mut left = kills;
     while left > 0 {
-        let done = kill_and_restart(fsync, &inputs, &expected, whole, left.min(KILLS_PER_RUN), &mut random);
+        let house = self::house(fsync, workers);
+        let done = kill_and_restart(&house, &inputs, &expected, (start, whole), left.min(KILLS_PER_RUN), &mut random);
         left -= done.min(left);
     }
 }
 
+/// How long it takes from the beginning to the end.
+fn undisturbed(house: &House, inputs: &Inputs) -> Duration {
+    let began = Instant::now();
+    let status = live(house, inputs, FOREVER).expect("the undisturbed run ends");
+    assert!(status.success(), "the undisturbed run: {status}");
+    began.elapsed()
+}
+
 /// One log, from its beginning to its end, killed on the way. Returns how often.
 fn kill_and_restart(
-    fsync: &str,
+    house: &House,
     inputs: &Inputs,
     expected: &Outputs,
-    whole: Duration,
+    (start, whole): (Duration, Duration),
     kills: u64,
     random: &mut SmallRng,
 ) -> u64 {
-    let house = house(fsync);
     let mut lives = Vec::new();
     let ended = loop {
         let uptime = match lives.len() as u64 {
             done if done >= kills => FOREVER,
             // Some die while they start, the others are spread over the run.
-            _ if random.random_bool(0.25) => Duration::from_millis(random.random_range(0..100)),
-            _ => whole.mul_f64(random.random_range(0.0..2.4) / kills as f64),
+            _ if random.random_bool(0.2) => start.mul_f64(random.random_range(0.0..1.0)),
+            _ => start + whole.saturating_sub(start).mul_f64(random.random_range(0.0..2.0) / kills as f64),
         };
         let began = Instant::now();
-        let ended = live(&house, inputs, uptime);
+        let ended = live(house, inputs, uptime);
         lives.push(began.elapsed().as_millis());
         if let Some(status) = ended {
             break status;
@@ -95,12 +103,15 @@ fn kill_and_restart(
     };
     println!("lives in ms: {lives:?}");
     assert!(ended.success(), "the last life: {ended}");
-    outputs(&house).assert_same(expected, &format!("fsync {fsync}, lives in ms: {lives:?}"));
+    outputs(house).assert_same(expected, &format!("{:?}, lives in ms: {lives:?}", house.settings.bus.embedded.fsync));
     lives.len() as u64 - 1
 }
 
-fn house(fsync: &str) -> House {
-    House::new("idle_after = \"0s\"\n", &format!("[bus.embedded]\nfsync = \"{fsync}\"\n"))
+fn house(fsync: &str, workers: u32) -> House {
+    let more = format!(
+        "[bus.embedded]\nfsync = \"{fsync}\"\n[workers]\nscreen = {workers}\naccounts = {workers}\noffers = {workers}\n"
+    );
+    House::new("idle_after = \"0s\"\n", &more)
 }
 
 /// Runs the program for at most `uptime`, then kills it; its status if it ended before.
@@ -148,10 +159,17 @@ struct Inputs {
 
 impl Inputs {
     fn write(firehose: &Firehose) -> Inputs {
+        let inputs = Inputs::none();
+        write_lines(&inputs.links, firehose.links());
+        write_lines(&inputs.tweets, firehose.of_partition(0).iter().map(Post::record));
+        inputs
+    }
+
+    fn none() -> Inputs {
         let dir = tempfile::tempdir().expect("a folder for the test");
         let (links, tweets) = (dir.path().join("links.jsonl"), dir.path().join("tweets.jsonl"));
-        write_lines(&links, firehose.links());
-        write_lines(&tweets, firehose.of_partition(0).iter().map(Post::record));
+        write_lines(&links, std::iter::empty());
+        write_lines(&tweets, std::iter::empty());
         Inputs { _dir: dir, links, tweets }
     }
 }

@@ -1,5 +1,6 @@
-//! The accounts and offers shards under take-backs and restores: whatever was decided and taken back never happened, and a
-//! shard restored from its changelog is the one that wrote it (I6). Random histories; a failing one prints its seed.
+//! The accounts and offers shards under take-backs and restores: whatever was decided and taken back never happened,
+//! and a shard restored from its changelog is the one that wrote it (I6). Random histories; a failing one prints its
+//! seed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -43,7 +43,10 @@ fn urls_are_twitter_texts() {
     let urls = |text: &str| extract_url_spans(text).into_iter().map(|span| json!(&text[span])).collect();
     let spans = |text: &str| {
         let place = |byte: usize| text[..byte].chars().count();
-        let span = |span: std::ops::Range<usize>| json!({"url": &text[span.clone()], "indices": [place(span.start), place(span.end)]});
+        let span = |span: std::ops::Range<usize>| {
+            let indices = [place(span.start), place(span.end)];
+            json!({"url": &text[span], "indices": indices})
+        };
         extract_url_spans(text).into_iter().map(span).collect()
     };
     let mut run = 0;

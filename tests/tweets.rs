@@ -1,5 +1,5 @@
-//! The screen against recorded and made-up records: every field that a post is read into, every message that is none, and
-//! the byte search against the parser.
+//! The screen against recorded and made-up records: every field that a post is read into, every message that is none,
+//! and the byte search against the parser.
 
 use std::path::PathBuf;
 

@@ -1,7 +1,6 @@
 //! The format of `accounts.changelog`: key = account (or `watermark`), value = everything that it remembers.
 
 use crate::domain::account::{Account, CancelScope, ConfirmForm, Extras, KeptCancel, KeptConfirm, Refused};
-use crate::domain::watermark::Watermark;
 use crate::wire::codec::{CodecError, choice, from_bytes, record, to_bytes};
 
 /// The changelog's topic.
@@ -18,15 +17,6 @@ pub fn decode_account(bytes: &[u8]) -> Result<Account, CodecError> {
     from_bytes(VERSION, bytes)
 }
 
-pub fn encode_watermark(watermark: &Watermark) -> Vec<u8> {
-    to_bytes(VERSION, watermark)
-}
-
-pub fn decode_watermark(bytes: &[u8]) -> Result<Watermark, CodecError> {
-    from_bytes(VERSION, bytes)
-}
-
-record!(Watermark { topology, marks, value, clock });
 record!(Account { links, purchases, extras });
 record!(Extras { refused, told_not_linked, confirms, cancels, deletions, asking, queue, courtesy });
 record!(Refused { first_id, offer, at });

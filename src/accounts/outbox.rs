@@ -29,7 +29,7 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    pub fn new() -> Outbox {
+    pub(super) fn new() -> Outbox {
         Outbox {
             records: Vec::new(),
             events: Vec::new(),

@@ -95,7 +95,8 @@ impl AccountsShard {
         self.judge(id, out, |judge| judge.receive(message));
     }
 
-    /// Deletions are as many as a tenth of a firehose and mostly nobody's: accounts without a link or purchase drop them.
+    /// Deletions are as many as a tenth of a firehose and mostly nobody's: accounts without a link or purchase drop
+    /// them.
     fn delete_all(&mut self, network: Network, deletions: Vec<(u64, DeletedPost)>, out: &mut Outbox) {
         for (user, deleted) in deletions {
             let id = AccountId { network, user };
@@ -153,13 +154,13 @@ impl AccountsShard {
     fn changelog(&self, out: &mut Outbox) {
         let topic: Arc<str> = Arc::from(codec::CHANGELOG);
         let partition = Some(self.at.partition);
-        for (id, account) in self.table.touched() {
+        for (id, account) in self.table.changed() {
             let key = Some(id.to_string().into_bytes());
             let value = account.map(codec::encode_account);
             out.records.push(OutRecord { topic: topic.clone(), partition, key, value, headers: Vec::new() });
         }
         if self.layers.back().is_some_and(|layer| layer.watermark.is_some()) {
-            let value = Some(codec::encode_watermark(&self.watermark));
+            let value = Some(internal::encode_watermark(&self.watermark));
             let key = Some(WATERMARK_KEY.to_vec());
             out.records.push(OutRecord { topic, partition, key, value, headers: Vec::new() });
         }
@@ -218,7 +219,7 @@ impl Shard for AccountsShard {
     fn restore(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), RestoreError> {
         let bad = |why: String| RestoreError { key: String::from_utf8_lossy(key).into_owned(), why };
         if key == WATERMARK_KEY {
-            self.watermark = codec::decode_watermark(value.unwrap_or_default()).map_err(|e| bad(e.to_string()))?;
+            self.watermark = internal::decode_watermark(value.unwrap_or_default()).map_err(|e| bad(e.to_string()))?;
             return Ok(());
         }
         let id = std::str::from_utf8(key).ok().and_then(AccountId::parse);

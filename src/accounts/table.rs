@@ -7,7 +7,7 @@ use crate::domain::{AccountId, Rules, Time};
 use crate::engine::journal::Journaled;
 
 /// An account and the wake-up that stands for it in the index.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct Slot {
     account: Account,
     wake: Option<Time>,
@@ -97,9 +97,9 @@ impl Table {
         });
     }
 
-    /// What the newest layer touched, in order of first touch, with its present state.
-    pub fn touched(&self) -> impl Iterator<Item = (&AccountId, Option<&Account>)> {
-        self.slots.touched().map(|id| (id, self.get(id)))
+    /// What the newest layer changed, in order of first touch, with its present state.
+    pub fn changed(&self) -> impl Iterator<Item = (&AccountId, Option<&Account>)> {
+        self.slots.changed().map(|id| (id, self.get(id)))
     }
 }
 

@@ -3,22 +3,23 @@
 //! Three implementations stand side by side: [`embedded`] (a durable log in one file, the default), `kafka` and `sim`.
 //! The engine knows only these traits and relies on these promises:
 //!
-//! 1. **Order.** A partition is an append-only sequence of records at strictly increasing offsets. Offsets may have gaps
-//!    (transaction markers, compaction): compare positions, never counts.
-//! 2. **Whole.** What one transaction sends and the offsets that it commits become visible to committed readers together
-//!    or not at all (I8). Nothing is visible before [`BusWorker::poll_commit`] could answer `Committed`.
-//! 3. **Fenced.** A worker whose partitions went to another, or whose identity was taken over, can no longer commit: it is
-//!    told `Fenced` and nothing that it sent becomes visible (I7).
-//! 4. **Uncertain is a word.** When the outcome of a commit or abort can't be known, the answer is `Uncertain`. The caller
-//!    must then [`BusWorker::recover`] and rebuild its shards from changelog and committed offsets; whichever outcome it
-//!    was, it is final once `recover` returns.
-//! 5. **Restore bound.** [`Reader::end`] counts every record, those of open transactions too, while [`Reader::read`] gives
-//!    committed ones only. A restore that reads until its position reaches the end misses nothing that was committed.
+//! 1. **Order.** A partition is an append-only sequence of records at strictly increasing offsets. Offsets may have
+//!    gaps (transaction markers, compaction): compare positions, never counts.
+//! 2. **Whole.** What one transaction sends and the offsets that it commits become visible to committed readers
+//!    together or not at all (I8). Nothing is visible before [`BusWorker::poll_commit`] could answer `Committed`.
+//! 3. **Fenced.** A worker whose partitions went to another, or whose identity was taken over, can no longer commit: it
+//!    is told `Fenced` and nothing that it sent becomes visible (I7).
+//! 4. **Uncertain is a word.** When the outcome of a commit or abort can't be known, the answer is `Uncertain`. The
+//!    caller must then [`BusWorker::recover`] and rebuild its shards from changelog and committed offsets; whichever
+//!    outcome it was, it is final once `recover` returns.
+//! 5. **Restore bound.** [`Reader::end`] counts every record, those of open transactions too, while [`Reader::read`]
+//!    gives committed ones only. A restore that reads until its position reaches the end misses nothing that was
+//!    committed.
 //! 6. **Assignment.** Partitions arrive by [`Polled::Assigned`], paused; they are fetched from the offset that
-//!    [`BusWorker::resume_at`] names. On [`Polled::Revoking`] the group waits for [`BusWorker::release`], so that a last
-//!    commit still succeeds, unless `lost`: then only abort.
-//! 7. **Preference.** A poll gives records of ordinary topics only if every assigned, unpaused partition of a *preferred*
-//!    topic was read to an end that was looked up no later than the ends of the ordinary ones.
+//!    [`BusWorker::resume_at`] names. On [`Polled::Revoking`] the group waits for [`BusWorker::release`], so that a
+//!    last commit still succeeds, unless `lost`: then only abort.
+//! 7. **Preference.** A poll gives records of ordinary topics only if every assigned, unpaused partition of a
+//!    *preferred* topic was read to an end that was looked up no later than the ends of the ordinary ones.
 //! 8. **Partitioner.** A record without partition goes to `murmur2(key) mod partitions`, as Kafka's default partitioner
 //!    does, on every implementation: an account lives in the same partition wherever the program runs.
 //! 9. **Time.** A record's timestamp is its append time by the log's clock. It decides nothing but what DESIGN says.

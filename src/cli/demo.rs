@@ -13,7 +13,8 @@ use crate::demo::{DemoOptions, Progress, Report};
 pub struct DemoArgs {
     #[command(flatten)]
     pub config: super::ConfigArg,
-    /// Without the page: runs for a while, prints a table, and fails if any conversation came out otherwise than scripted
+    /// Without the page: runs for a while, prints a table, and fails if any conversation came out otherwise than
+    /// scripted
     #[arg(long)]
     pub headless: bool,
     /// Wall time for which people post; then virtual time runs until nothing is pending
@@ -27,8 +28,8 @@ pub struct DemoArgs {
     pub speed: u32,
 }
 
-/// Launches a headless demo and prints its table. Gives exit code 0 if every conversation came to what its script demands,
-/// else 1; `launch` wires the program to [`crate::demo::run()`].
+/// Launches a headless demo and prints its table. Gives exit code 0 if every conversation came to what its script
+/// demands, else 1; `launch` wires the program to [`crate::demo::run()`].
 pub fn run(
     args: &DemoArgs,
     settings: &Settings,

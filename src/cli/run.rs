@@ -31,8 +31,8 @@ pub struct RunArgs {
     /// Stages of this process
     #[arg(long, value_name = "screen,accounts,offers", value_parser = StageSet::parse)]
     stages: Option<StageSet>,
-    /// JSON lines into an input topic (tweets if none is named), `-` for standard input; each file to its end before the
-    /// next, then the program drains and ends
+    /// JSON lines into an input topic (tweets if none is named), `-` for standard input; each file to its end before
+    /// the next, then the program drains and ends
     #[arg(long, value_name = "[TOPIC=]FILE|-")]
     input: Vec<String>,
 }

@@ -1,5 +1,5 @@
-//! `tap TOPIC [--follow]`: a topic's committed records as JSON lines, from the folder itself or, while a program runs on
-//! it, through that program.
+//! `tap TOPIC [--follow]`: a topic's committed records as JSON lines, from the folder itself or, while a program runs
+//! on it, through that program.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::ExitCode;

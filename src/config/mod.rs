@@ -1,8 +1,8 @@
 //! Typed settings, validated once at the edge.
 //!
 //! Layers, lowest first: the shipped file (compiled in: it *is* the defaults), the user's file, environment variables
-//! `PAY_BY_TWEET__SECTION__KEY`, and flags, which the caller writes into [`Settings`]. A key that nobody knows is an error.
-//! Every mistake is reported at once, with file, line, key and how to mend it.
+//! `PAY_BY_TWEET__SECTION__KEY`, and flags, which the caller writes into [`Settings`]. A key that nobody knows is an
+//! error. Every mistake is reported at once, with file, line, key and how to mend it.
 
 mod document;
 mod error;
@@ -324,8 +324,8 @@ impl Settings {
         })
     }
 
-    /// Weighted characters that a reply about an offer takes at most, unless it is shortened: with the longest handle and
-    /// the reference, without optional parts.
+    /// Weighted characters that a reply about an offer takes at most, unless it is shortened: with the longest handle
+    /// and the reference, without optional parts.
     fn length_of_reply(&self, kind: ReplyKind, terms: &Terms) -> u32 {
         let minutes = (self.account.confirm_window.0 / 60_000).max(1);
         let values =

@@ -17,8 +17,8 @@ const ID_CHARS_MAX: usize = 100;
 const TEXT_CHARS_MAX: usize = 200;
 const REPLY_LENGTH_DEFAULT: i64 = 280;
 
-/// The fields of DESIGN section 4. Nothing is checked yet but the JSON types; [`OfferSpec::into_offer`] checks the rest.
-/// Unknown fields are ignored here, and are errors in the offers file.
+/// The fields of DESIGN section 4. Nothing is checked yet but the JSON types; [`OfferSpec::into_offer`] checks the
+/// rest. Unknown fields are ignored here, and are errors in the offers file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct OfferSpec {

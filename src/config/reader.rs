@@ -219,7 +219,8 @@ impl Reader {
         properties
     }
 
-    /// Reads a key. `parse` fails with what is wrong, or with `None` where the value is not of the expected form at all.
+    /// Reads a key. `parse` fails with what is wrong, or with `None` where the value is not of the expected form at
+    /// all.
     fn read<T>(&mut self, key: &str, expected: &str, parse: impl Fn(&Value) -> Result<T, Option<String>>) -> T {
         self.known.insert(split(key));
         let path = split(key);

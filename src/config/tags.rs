@@ -31,8 +31,8 @@ pub struct TagClash {
     pub same: bool,
 }
 
-/// Every tag that is the same as one of an earlier offer after NFKC and case folding, or looks like it (UTS 39 skeleton),
-/// while both offers are open; the service's freeze tag is always taken. Withdrawn offers hold no tag.
+/// Every tag that is the same as one of an earlier offer after NFKC and case folding, or looks like it (UTS 39
+/// skeleton), while both offers are open; the service's freeze tag is always taken. Withdrawn offers hold no tag.
 pub fn tag_clashes(specs: &[OfferSpec], freeze_tag: &str) -> Vec<TagClash> {
     let mut seen: HashMap<String, Vec<(Holder, String)>> = HashMap::new();
     let mut clashes = Vec::new();
@@ -81,8 +81,8 @@ pub fn clash_with<'a>(new: &Offer, others: impl Iterator<Item = &'a Offer>, free
     })
 }
 
-/// Whether there is a moment at which both offers are open. A time that can't be read is open on its side: its own error
-/// is told elsewhere.
+/// Whether there is a moment at which both offers are open. A time that can't be read is open on its side: its own
+/// error is told elsewhere.
 fn are_open_together(a: &OfferSpec, b: &OfferSpec) -> bool {
     let time = |text: &Option<String>| text.as_deref().and_then(|text| crate::wire::time::parse(text).ok());
     let ends_before = |a: &OfferSpec, b: &OfferSpec| match (time(&a.closes), time(&b.opens)) {

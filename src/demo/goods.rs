@@ -1,4 +1,5 @@
-//! What shoppers can buy: the catalogue's open purchases, and two offers of the demo's own, one scarce, one with a line.
+//! What shoppers can buy: the catalogue's open purchases, and two offers of the demo's own, one scarce, one with a
+//! line.
 
 use std::sync::Arc;
 

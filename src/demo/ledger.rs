@@ -218,7 +218,8 @@ impl Ledger {
 }
 
 impl Conversation {
-    /// Account, offer and post, by which a purchase is found. What must come to nothing has no offer, and so finds none.
+    /// Account, offer and post, by which a purchase is found. What must come to nothing has no offer, and so finds
+    /// none.
     fn key(&self) -> [String; 3] {
         let offer = self.goods.as_ref().map_or(String::new(), |goods| goods.id.clone());
         [self.who.account.clone(), offer, self.post.to_string()]

@@ -10,8 +10,8 @@
 //! | `noise` | everybody else |
 //! | `ledger`, `report` | what must come of each conversation, what came, the table |
 //!
-//! Nothing here knows how the program is wired: a [`Service`] stands for it. The log should be a fresh one; what other runs
-//! left in it is not read, but stock that they sold stays sold.
+//! Nothing here knows how the program is wired: a [`Service`] stands for it. The log should be a fresh one; what other
+//! runs left in it is not read, but stock that they sold stays sold.
 
 mod bus;
 mod cast;

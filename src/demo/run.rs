@@ -179,8 +179,8 @@ impl<'a> Demo<'a> {
         Span(due.clamp(HOP_MIN.0, HOP_ACTIVE_MAX.0))
     }
 
-    /// Waits until the service has consumed everything and all of its answers were seen. `false` if the user wants an end
-    /// before.
+    /// Waits until the service has consumed everything and all of its answers were seen. `false` if the user wants an
+    /// end before.
     fn settle(&mut self) -> anyhow::Result<bool> {
         let patience = Deadline::after(SETTLE_WALL_MAX);
         self.flush()?;

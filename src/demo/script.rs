@@ -1,7 +1,7 @@
 //! What shoppers do, step by step, and what must come of it.
 //!
-//! A step that depends on the service waits for what the network shows, as a person would. Times to think are far from the
-//! edges of the rules, so that a service that lags by tens of virtual seconds comes to the same outcomes.
+//! A step that depends on the service waits for what the network shows, as a person would. Times to think are far from
+//! the edges of the rules, so that a service that lags by tens of virtual seconds comes to the same outcomes.
 
 use crate::domain::{Reason, Span, State};
 

@@ -1,5 +1,5 @@
-//! The demo against a service that knows the simplest rules only: what it does right must count as right, and each of its
-//! mistakes must be named.
+//! The demo against a service that knows the simplest rules only: what it does right must count as right, and each of
+//! its mistakes must be named.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex};

@@ -8,8 +8,8 @@ use rand::rngs::SmallRng;
 use super::post::{Draft, Post, User};
 use crate::domain::Time;
 
-/// A post that buys: the tag in one of the spellings that are the same tag, amid words of any script, at times so far behind
-/// that only the full text has it.
+/// A post that buys: the tag in one of the spellings that are the same tag, amid words of any script, at times so far
+/// behind that only the full text has it.
 pub fn buying(tag: &str, rng: &mut SmallRng) -> String {
     const LONG: &str = "So I have been thinking about this for the better part of the afternoon, asked the cat & the dog, made \
         a list of everything that speaks against it (it was a short list) and another one of everything that speaks for it, \

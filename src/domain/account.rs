@@ -152,7 +152,8 @@ impl Account {
         true
     }
 
-    /// Bytes kept for what opened nothing (early records, refused buys, waiting messages), by a fixed estimate per record.
+    /// Bytes kept for what opened nothing (early records, refused buys, waiting messages), by a fixed estimate per
+    /// record.
     pub fn kept_bytes(&self) -> usize {
         const PER_RECORD_BYTES: usize = 160;
         let Some(extras) = self.extras.as_deref() else { return 0 };

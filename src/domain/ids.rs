@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// A social network's short name (`twitter`), at most 15 bytes of `[a-z0-9_-]`, kept inline so that account ids are copies.
+/// A social network's short name (`twitter`), at most 15 bytes of `[a-z0-9_-]`, kept inline so that account ids are
+/// copies.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Network {
     bytes: [u8; 15],
@@ -20,7 +21,8 @@ pub struct AccountId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PostId(pub u64);
 
-/// A UUID as 16 bytes; every id that the program makes is a UUIDv5 of what caused it, so that a replay makes the same ids.
+/// A UUID as 16 bytes; every id that the program makes is a UUIDv5 of what caused it, so that a replay makes the same
+/// ids.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Uuid(pub [u8; 16]);
 

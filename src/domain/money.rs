@@ -31,7 +31,8 @@ impl Money {
 
 /// Reads a decimal string (`"149.99"`) as minor units of a currency with `exponent` decimals.
 ///
-/// Errors say what is wrong: empty, a sign, a character that is no digit, more decimals than the currency has, too large.
+/// Errors say what is wrong: empty, a sign, a character that is no digit, more decimals than the currency has, too
+/// large.
 pub fn parse_decimal(text: &str, exponent: u32) -> Result<i64, String> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     if whole.starts_with('-') {

@@ -76,7 +76,8 @@ pub struct Purchase {
     pub confirm: Option<(PostId, Time)>,
     /// First ids of confirms that were rejected against this purchase, so that a redelivery is not told twice.
     pub rejected_confirms: Vec<PostId>,
-    /// Bit n: the n-th kind of reply that could not be posted was told directly, so that a redelivery is not told twice.
+    /// Bit n: the n-th kind of reply that could not be posted was told directly, so that a redelivery is not told
+    /// twice.
     pub told_directly: u8,
 }
 

@@ -1,4 +1,5 @@
-//! Event time: milliseconds since the Unix epoch, UTC. Time is always a parameter here; nothing in the domain reads a clock.
+//! Event time: milliseconds since the Unix epoch, UTC. Time is always a parameter here; nothing in the domain reads a
+//! clock.
 
 /// A moment in milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

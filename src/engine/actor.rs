@@ -1,9 +1,10 @@
-//! Shards behind actors: one [`ShardActor`] hosts one shard, on an arbiter that belongs to one worker. Batches come in as
-//! messages, effects go back as the response, queries from HTTP come in as messages too.
+//! Shards behind actors: one [`ShardActor`] hosts one shard, on an arbiter that belongs to one worker. Batches come in
+//! as messages, effects go back as the response, queries from HTTP come in as messages too.
 //!
-//! Every message is sent with `send` and awaited: `do_send` would drop it silently once the mailbox is closed. The worker
-//! has at most one message per shard under way, and queries are counted by the directory, so mailboxes stay bounded. A
-//! mailbox that does not answer means that the actor vanished, which ends the program: a shard must never vanish silently.
+//! Every message is sent with `send` and awaited: `do_send` would drop it silently once the mailbox is closed. The
+//! worker has at most one message per shard under way, and queries are counted by the directory, so mailboxes stay
+//! bounded. A mailbox that does not answer means that the actor vanished, which ends the program: a shard must never
+//! vanish silently.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc;
@@ -64,7 +65,8 @@ impl<S: Shard> Actors<S> {
         self.addresses.get(at).ok_or_else(|| HostError::new(at, "never put here"))
     }
 
-    /// Sends one message to each of these shards, then awaits all answers: the shards work while the next is being told.
+    /// Sends one message to each of these shards, then awaits all answers: the shards work while the next is being
+    /// told.
     fn tell<'a, M>(&self, told: impl Iterator<Item = (&'a TopicPartition, M)>) -> Result<Vec<M::Result>, HostError>
     where
         M: Message + Send + 'static,

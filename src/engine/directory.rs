@@ -1,4 +1,5 @@
-//! The only shared map: which actor hosts the shard of a partition. One directory per stage; the HTTP side asks through it.
+//! The only shared map: which actor hosts the shard of a partition. One directory per stage; the HTTP side asks through
+//! it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +12,8 @@ use super::settings::QUERIES_IN_FLIGHT_MAX;
 use super::shard::Shard;
 use crate::bus::TopicPartition;
 
-/// Input partition → address of its shard's actor, for the shards that are restored and live in this process. Clones share.
+/// Input partition → address of its shard's actor, for the shards that are restored and live in this process. Clones
+/// share.
 pub struct Directory<S: Shard> {
     addresses: Arc<DashMap<TopicPartition, Addr<ShardActor<S>>>>,
     in_flight: Arc<AtomicUsize>,

@@ -1,5 +1,5 @@
-//! Whether a group has consumed a partition up to an end. Offsets have gaps, so a position may stay short of the end for
-//! ever: what counts is that no committed record and no open transaction lies between.
+//! Whether a group has consumed a partition up to an end. Offsets have gaps, so a position may stay short of the end
+//! for ever: what counts is that no committed record and no open transaction lies between.
 
 use crate::bus::{Budget, Bus, BusError, Reader, TopicPartition};
 
@@ -34,9 +34,9 @@ pub fn ends_of(bus: &dyn Bus, reader: &mut dyn Reader, topic: &str) -> Result<Ve
         .collect()
 }
 
-/// Whether every group has consumed all of its topics, as of one moment: the ends are read, then the positions, then the
-/// ends again. Stages feed each other in a circle, but output appears together with the position of its input, so ends
-/// that did not move while all positions stood at them leave nothing under way.
+/// Whether every group has consumed all of its topics, as of one moment: the ends are read, then the positions, then
+/// the ends again. Stages feed each other in a circle, but output appears together with the position of its input, so
+/// ends that did not move while all positions stood at them leave nothing under way.
 pub fn drained(
     bus: &dyn Bus,
     reader: &mut dyn Reader,

@@ -1,5 +1,5 @@
-//! Side inputs first: posts wait after each assignment until the group has forwarded the side inputs up to the ends that
-//! were captured then, so that a link made before a post is known when the post is judged.
+//! Side inputs first: posts wait after each assignment until the group has forwarded the side inputs up to the ends
+//! that were captured then, so that a link made before a post is known when the post is judged.
 
 use std::sync::Arc;
 

@@ -60,11 +60,14 @@ impl<K: Clone + Eq + Hash, V: Clone> Journaled<K, V> {
         self.map.insert(key.clone(), value);
     }
 
-    /// What the newest layer touched, in order of first touch; not what it both made and removed.
-    pub fn touched(&self) -> impl Iterator<Item = &K> {
+    /// What the newest layer changed, in order of first touch; not what it touched and left as it was.
+    pub fn changed(&self) -> impl Iterator<Item = &K>
+    where
+        V: PartialEq,
+    {
         self.layers.back().into_iter().flat_map(|layer| {
-            let existed = |key: &&K| self.map.contains_key(*key) || layer.before.get(*key).is_some_and(Option::is_some);
-            layer.order.iter().filter(existed)
+            let differs = |key: &&K| layer.before.get(*key).and_then(Option::as_ref) != self.map.get(*key);
+            layer.order.iter().filter(differs)
         })
     }
 
@@ -72,7 +75,8 @@ impl<K: Clone + Eq + Hash, V: Clone> Journaled<K, V> {
         self.layers.pop_front();
     }
 
-    /// Puts back what the newest layer touched; gives each key with the value that it had before and the one that it lost.
+    /// Puts back what the newest layer touched; gives each key with the value that it had before and the one that it
+    /// lost.
     pub fn take_back(&mut self, mut changed: impl FnMut(&K, Option<&V>, Option<&V>)) {
         let Some(layer) = self.layers.pop_back() else { return };
         for (key, before) in layer.before {
@@ -115,7 +119,7 @@ mod tests {
         *table.edit(&"b", || 0) += 1;
         table.insert(&"c", 1);
         table.remove(&"c");
-        assert_eq!(table.touched().collect::<Vec<_>>(), [&"a", &"b"]);
+        assert_eq!(table.changed().collect::<Vec<_>>(), [&"a", &"b"]);
         table.take_back(|_, _, _| {});
         assert_eq!((table.get(&"a"), table.get(&"b")), (Some(&2), Some(&7)));
         table.take_back(|_, _, _| {});

@@ -11,8 +11,9 @@
 //! ```
 //!
 //! - **A transaction is one batch.** Records are gathered while polls bring more at once, up to a batch or
-//!   `commit.interval`, then decided, sent and committed in one go: a transaction is open for no longer than that takes, an
-//!   idle worker adds no delay, a busy one commits seldom, and a shard has one undo layer per transaction, so two at most.
+//!   `commit.interval`, then decided, sent and committed in one go: a transaction is open for no longer than that
+//!   takes, an idle worker adds no delay, a busy one commits seldom, and a shard has one undo layer per transaction, so
+//!   two at most.
 //! - **Progress without output** is settled at once and committed with the next transaction, or alone after
 //!   [`settings::PROGRESS_INTERVALS_MAX`] intervals, at the gate, on a drain and at the end.
 //! - **[`host`]** is where shards live: behind direct calls, or behind actors ([`actor`], [`directory`]).
@@ -20,11 +21,12 @@
 //! - **The gate** holds posts until side inputs were forwarded; [`pressure`] holds them while shards are full.
 //! - **[`clock`]** is the only file that reads clocks; everything else is told `now`.
 //!
-//! Invariants kept here: **I6** a restore reads the committed position first, then the changelog's end, then all committed
-//! records below it. **I7** every transaction commits positions, so the group's fence covers it, and whoever is fenced
-//! drops its state. **I8** one transaction at a time, with all output and all positions of its batch. **I9** offsets of a
-//! partition only go up, and each is committed with what was decided about it; anything else panics. **I10** every wait is
-//! bounded and every failed step is taken again, so that open transactions end and partitions are let go.
+//! Invariants kept here: **I6** a restore reads the committed position first, then the changelog's end, then all
+//! committed records below it. **I7** every transaction commits positions, so the group's fence covers it, and whoever
+//! is fenced drops its state. **I8** one transaction at a time, with all output and all positions of its batch. **I9**
+//! offsets of a partition only go up, and each is committed with what was decided about it; anything else panics.
+//! **I10** every wait is bounded and every failed step is taken again, so that open transactions end and partitions are
+//! let go.
 
 pub mod actor;
 pub mod clock;

@@ -1,4 +1,5 @@
-//! Shards whose partition went away, kept in case it comes back: a rebalance must not cost a restore of what did not move.
+//! Shards whose partition went away, kept in case it comes back: a rebalance must not cost a restore of what did not
+//! move.
 
 use std::collections::VecDeque;
 
@@ -26,8 +27,9 @@ impl<S> Parked<S> {
         self.shards.push_back((at, position, shard));
     }
 
-    /// The shard, if the group still stands where it was parked. Every transaction commits the position of each partition
-    /// that it concerns, so an equal one (offset and note: a tick moves only the note) proves that nobody else advanced.
+    /// The shard, if the group still stands where it was parked. Every transaction commits the position of each
+    /// partition that it concerns, so an equal one (offset and note: a tick moves only the note) proves that nobody
+    /// else advanced.
     pub fn take(&mut self, at: &TopicPartition, position: &Position) -> Option<S> {
         let index = self.shards.iter().position(|(parked, _, _)| parked == at)?;
         let (_, parked_at, shard) = self.shards.remove(index)?;

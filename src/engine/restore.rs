@@ -1,8 +1,8 @@
 //! Rebuilding a shard from its changelog, a piece at a time, so that the worker stays in its group meanwhile.
 //!
-//! The order matters (I6). The committed input position was read before; only then is the changelog's end looked up, with
-//! open transactions counted, and only committed records are read up to it: whatever was committed with that position or
-//! before lies below that end. Positions are compared, never records counted: offsets have gaps.
+//! The order matters (I6). The committed input position was read before; only then is the changelog's end looked up,
+//! with open transactions counted, and only committed records are read up to it: whatever was committed with that
+//! position or before lies below that end. Positions are compared, never records counted: offsets have gaps.
 
 use super::settings::RESTORE_STALL_MS;
 use super::shard::{RestoreError, Shard};

@@ -21,8 +21,8 @@ pub enum Item {
     Moment(Time),
 }
 
-/// What a shard is handed at once: some records of its partition, and the moment as the worker's clock tells it. The clock
-/// decides nothing but what DESIGN section 6 names.
+/// What a shard is handed at once: some records of its partition, and the moment as the worker's clock tells it. The
+/// clock decides nothing but what DESIGN section 6 names.
 #[derive(Clone, Debug)]
 pub struct Batch {
     pub items: Vec<Item>,

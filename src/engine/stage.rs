@@ -15,7 +15,8 @@ pub trait Stage: Send + Sync + 'static {
 
     fn subscriptions(&self) -> Vec<Subscription>;
 
-    /// The topic whose partition p restores the shard of input partition p; `None` for a stage whose state fits the note.
+    /// The topic whose partition p restores the shard of input partition p; `None` for a stage whose state fits the
+    /// note.
     fn changelog(&self) -> Option<Arc<str>>;
 
     /// A fresh shard. `note` is what the last committer left with the position ("" if nobody did).
@@ -57,8 +58,8 @@ pub enum Admitted {
 pub enum Gate {
     /// Nothing waits.
     None,
-    /// These are the side inputs. Every other subscription is posts: after each assignment they wait until the side inputs
-    /// were forwarded up to the ends captured then.
+    /// These are the side inputs. Every other subscription is posts: after each assignment they wait until the side
+    /// inputs were forwarded up to the ends captured then.
     Some(Vec<Arc<str>>),
 }
 

@@ -9,8 +9,8 @@ use super::stage::{Admitted, Gate, Stage};
 use crate::bus::{OutRecord, RecordRef, Subscription, TopicPartition};
 use crate::domain::Time;
 
-/// Reads `in` (and `side`, if gated), writes `out` and `toy.changelog`. A value is a number to add, `skip` (not admitted),
-/// `moment`, or anything else: seen, without output.
+/// Reads `in` (and `side`, if gated), writes `out` and `toy.changelog`. A value is a number to add, `skip` (not
+/// admitted), `moment`, or anything else: seen, without output.
 #[derive(Default)]
 pub struct Toy {
     pub gated: bool,

@@ -223,8 +223,8 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
         Ok(if busy { Step::Busy } else { Step::Idle })
     }
 
-    /// Polls, and has the shards decide once a batch is worth it: nothing more is there at once, it is full, or its first
-    /// record has waited for a commit interval.
+    /// Polls, and has the shards decide once a batch is worth it: nothing more is there at once, it is full, or its
+    /// first record has waited for a commit interval.
     fn take_in_and_decide(&mut self, now: Time, wait: Duration) -> Result<bool, WorkerError> {
         let polled = self.poll(wait)?;
         match polled {
@@ -268,8 +268,8 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
         })
     }
 
-    /// Hands what was gathered to the shards, and an empty batch to those whose idle moment has come. Answers whether any
-    /// had records.
+    /// Hands what was gathered to the shards, and an empty batch to those whose idle moment has come. Answers whether
+    /// any had records.
     fn decide(&mut self, now: Time) -> Result<bool, WorkerError> {
         self.gathering_since = None;
         let batches = self.batches(now);

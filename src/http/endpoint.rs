@@ -1,5 +1,5 @@
-//! How a command finds the running program that holds the log: a file in the log's folder with the address that was bound
-//! and a secret, readable by the folder's owner only.
+//! How a command finds the running program that holds the log: a file in the log's folder with the address that was
+//! bound and a secret, readable by the folder's owner only.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
@@ -77,8 +77,8 @@ pub fn write_endpoint(dir: &Path, addr: SocketAddr, secret: &str) -> io::Result<
     Ok(EndpointFile { path })
 }
 
-/// The endpoint of the program that holds the folder; `None` where none has written one. A killed program leaves its own
-/// behind: nobody answers there.
+/// The endpoint of the program that holds the folder; `None` where none has written one. A killed program leaves its
+/// own behind: nobody answers there.
 pub fn read_endpoint(dir: &Path) -> io::Result<Option<Endpoint>> {
     let path = dir.join(FILE);
     let file = match File::open(&path) {

@@ -9,8 +9,8 @@
 //! | `/v1/accounts/{network:id}` | bearer token | what is remembered of an account |
 //! | `/v1/tap/{topic}` | bearer token | a topic's committed records, one JSON line each |
 //!
-//! The server has threads of its own and only asks: shards by messages through the directory, the log by a reader. Errors
-//! are JSON `{"error": "…"}`. Card tokens are never shown except where `tap` reads topics that carry them (I11).
+//! The server has threads of its own and only asks: shards by messages through the directory, the log by a reader.
+//! Errors are JSON `{"error": "…"}`. Card tokens are never shown except where `tap` reads topics that carry them (I11).
 
 mod access;
 mod accounts;

@@ -35,7 +35,8 @@ const CHUNK: Budget = Budget { records_max: 1_000, bytes_max: 256 << 10 };
 /// The pause before a tap looks again where nothing came.
 const PAUSE_MS: u64 = 50;
 
-/// Looks without a record or a gap after which a tap that does not follow ends: an open transaction holds the rest back.
+/// Looks without a record or a gap after which a tap that does not follow ends: an open transaction holds the rest
+/// back.
 const EMPTY_LOOKS_MAX: u32 = 40;
 
 /// The taps under way.

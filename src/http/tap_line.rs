@@ -12,9 +12,9 @@ use serde_json::Value;
 /// {"partition":0,"offset":7,"key":"twitter:1","headers":{"ce_id":"…"},"value":{"purchase":"…"}}
 /// ```
 ///
-/// A key that is not UTF-8 stands as `key_base64`, a value that is not JSON as `value_base64`; a missing key and the value
-/// of a tombstone are null. JSON stands as it was written, numbers to the last digit. Headers are in order of their
-/// names, the last of a name holds, and bytes that are not UTF-8 are replaced.
+/// A key that is not UTF-8 stands as `key_base64`, a value that is not JSON as `value_base64`; a missing key and the
+/// value of a tombstone are null. JSON stands as it was written, numbers to the last digit. Headers are in order of
+/// their names, the last of a name holds, and bytes that are not UTF-8 are replaced.
 pub fn tap_line(
     partition: u32,
     offset: u64,

@@ -1,4 +1,5 @@
-//! The book of an offers shard: stock and lines as journaled entries, small enough to write each change to the changelog.
+//! The book of an offers shard: stock and lines as journaled entries, small enough to write each change to the
+//! changelog.
 
 use std::sync::Arc;
 

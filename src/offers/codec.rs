@@ -1,12 +1,12 @@
-//! The format of `offers.changelog`: one key per offer, per claim of a purchase, per place in a line, and the watermark.
+//! The format of `offers.changelog`: one key per offer, per claim of a purchase, per place in a line, and the
+//! watermark.
 
 use super::book::{Book, Claim, Entry, Waiter};
 use super::funnel::Totals;
-use crate::accounts::codec::decode_watermark;
-pub use crate::accounts::codec::encode_watermark;
 use crate::domain::PurchaseId;
 use crate::domain::watermark::Watermark;
 use crate::wire::codec::{Decode, choice, from_bytes, record, to_bytes};
+use crate::wire::internal;
 
 /// The changelog's topic.
 pub const CHANGELOG: &str = "offers.changelog";
@@ -44,7 +44,7 @@ pub fn encode_waiter(waiter: &Waiter) -> Vec<u8> {
 pub fn restore(book: &mut Book, mark: &mut Watermark, key: &[u8], value: Option<&[u8]>) -> Result<(), String> {
     let key = std::str::from_utf8(key).map_err(|e| e.to_string())?;
     if key == WATERMARK_KEY {
-        *mark = decode_watermark(value.unwrap_or_default()).map_err(|e| e.to_string())?;
+        *mark = internal::decode_watermark(value.unwrap_or_default()).map_err(|e| e.to_string())?;
         return Ok(());
     }
     let (kind, name) = key.split_once('|').ok_or("is of no known kind")?;

@@ -190,7 +190,8 @@ impl OffersShard {
         self.end_line(id, at, out);
     }
 
-    /// When all is sold for good nobody in line can be served any more: they are told, so that nothing waits for ever (I10).
+    /// When all is sold for good nobody in line can be served any more: they are told, so that nothing waits for ever
+    /// (I10).
     fn end_line(&mut self, id: &str, at: Time, out: &mut Out) {
         let entry = self.book.entry(id);
         if entry.held > 0 || entry.has_free() || entry.open_sales > 0 {
@@ -241,17 +242,17 @@ impl OffersShard {
             let (partition, key) = (Some(self.at.partition), Some(key.into_bytes()));
             out.records.push(OutRecord { topic, partition, key, value, headers: Vec::new() });
         };
-        for id in self.book.entries.touched() {
+        for id in self.book.entries.changed() {
             log(codec::entry_key(id), self.book.entries.get(id).map(codec::encode_entry));
         }
-        for id in self.book.claims.touched() {
+        for id in self.book.claims.changed() {
             log(codec::claim_key(id), self.book.claims.get(id).map(codec::encode_claim));
         }
-        for place in self.book.line.touched() {
+        for place in self.book.line.changed() {
             log(codec::place_key(place), self.book.line.get(place).map(codec::encode_waiter));
         }
         if self.layers.back().is_some_and(Option::is_some) {
-            log(codec::WATERMARK_KEY.to_owned(), Some(codec::encode_watermark(&self.watermark)));
+            log(codec::WATERMARK_KEY.to_owned(), Some(internal::encode_watermark(&self.watermark)));
         }
     }
 }

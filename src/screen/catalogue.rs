@@ -40,8 +40,8 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
-    /// Of two offers with one id the later in the iteration counts. Withdrawn offers order nothing, but their confirm and
-    /// cancel tags stay known, as do the retired ones.
+    /// Of two offers with one id the later in the iteration counts. Withdrawn offers order nothing, but their confirm
+    /// and cancel tags stay known, as do the retired ones.
     pub fn new(
         offers: impl IntoIterator<Item = Arc<Offer>>,
         retired: impl IntoIterator<Item = RetiredTags>,

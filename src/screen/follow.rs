@@ -61,8 +61,8 @@ impl Follower {
         Catalogue::new([], [], self.service.clone())
     }
 
-    /// Reads what is new and replaces the catalogue if that changed it. What can't be understood is passed over here; the
-    /// shard of its partition makes the dead letter.
+    /// Reads what is new and replaces the catalogue if that changed it. What can't be understood is passed over here;
+    /// the shard of its partition makes the dead letter.
     pub fn follow(&self, catalogue: &Shared<Catalogue>) -> Result<(), BusError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let State { reader, positions, offers, retired, refused } = &mut *state;

@@ -120,8 +120,8 @@ fn echo_of(reference: &Referenced, handle: Option<&str>, catalogue: &Catalogue) 
 }
 
 /// Whether the account should see what was retweeted or quoted. It knows the ids of its prompts; a record that does not
-/// include the prompt itself names at least the service. A prompt answers somebody, so that an announcement which half the
-/// network retweets is none and wakes no account.
+/// include the prompt itself names at least the service. A prompt answers somebody, so that an announcement which half
+/// the network retweets is none and wakes no account.
 fn may_be_prompt(echo: &Echo, handle: Option<&str>, post: &Post, catalogue: &Catalogue) -> bool {
     let answers = echo.in_reply_to.is_some() || echo.in_reply_to_user.is_some() || !echo.confirm_tags.is_empty();
     let is_service = |handle: &str| catalogue.is_service_handle(handle);

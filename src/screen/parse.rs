@@ -36,8 +36,8 @@ pub enum Parsed {
     Dead(DeadLetter),
 }
 
-/// A post, and who wrote what it retweets or quotes. References tell an author's id only where the post is included; the
-/// handle is told by more records.
+/// A post, and who wrote what it retweets or quotes. References tell an author's id only where the post is included;
+/// the handle is told by more records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadPost {
     pub post: Post,
@@ -61,8 +61,8 @@ impl Format {
     }
 }
 
-/// Parses one record. Fields that are not read may hold anything that is JSON; a field that is read may stand once only,
-/// because two parsers could take it for two different orders.
+/// Parses one record. Fields that are not read may hold anything that is JSON; a field that is read may stand once
+/// only, because two parsers could take it for two different orders.
 pub fn parse(record: &[u8], format: Format, network: Network) -> Parsed {
     let object = match shape::look(record, usize::MAX) {
         Shape::Object(object) => object,

@@ -199,7 +199,8 @@ impl PostsShard {
         self.progress.high = self.progress.high.max(Some(time));
     }
 
-    /// Ticks that depend on the clock: those of live sources, idle ones, and the one idle move after the last input file.
+    /// Ticks that depend on the clock: those of live sources, idle ones, and the one idle move after the last input
+    /// file.
     fn tick_after(&mut self, batch: &Batch, out: &mut Out) {
         let rules = self.setup.time;
         let quiet = batch.records == 0 && batch.at_end;

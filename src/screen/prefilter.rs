@@ -2,16 +2,17 @@
 //!
 //! What can matter shows itself in one of four ways, and each is searched where it is rare:
 //!
-//! - **A tag in a text** follows `#` or `＃`. Their places are found by `memchr`, or as the escapes `\u0023` and `\uff03`,
-//!   and what follows is decoded and folded there, so that no spelling of a tag has to be enumerated.
+//! - **A tag in a text** follows `#` or `＃`. Their places are found by `memchr`, or as the escapes `\u0023` and
+//!   `\uff03`, and what follows is decoded and folded there, so that no spelling of a tag has to be enumerated.
 //! - **A tag in published entities** stands without `#`. The arrays named `"hashtags"` are walked, and their strings
 //!   decoded and folded.
 //! - **The service** is named by its handle or its user id: replies to it, retweets and quotes of it.
-//! - **Control messages** have a key `"delete"` or `"heartbeat"`. Quotes inside a text are escaped, so a text can't look
-//!   like it.
+//! - **Control messages** have a key `"delete"` or `"heartbeat"`. Quotes inside a text are escaped, so a text can't
+//!   look like it.
 //!
-//! Keys, handles and ids could hide behind escapes. No serialiser escapes ASCII letters, digits or `_`, so a record that
-//! has such an escape is a candidate. (`\u003c` stands in nearly every post of an escaped stream; it hides nothing.)
+//! Keys, handles and ids could hide behind escapes. No serialiser escapes ASCII letters, digits or `_`, so a record
+//! that has such an escape is a candidate. (`\u003c` stands in nearly every post of an escaped stream; it hides
+//! nothing.)
 
 use aho_corasick::{AhoCorasick, Input, packed};
 use memchr::{memchr_iter, memmem};

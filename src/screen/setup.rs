@@ -7,8 +7,8 @@ use super::catalogue::Catalogue;
 use super::follow::Follower;
 use crate::domain::{Network, SourceId, Span};
 
-/// The screen's settings and shared views. The views change only by what is in the log (offers) or by how the program was
-/// started (sources).
+/// The screen's settings and shared views. The views change only by what is in the log (offers) or by how the program
+/// was started (sources).
 pub struct ScreenSetup {
     pub catalogue: Shared<Catalogue>,
     /// Post topics and the network of their authors.

@@ -1,5 +1,5 @@
-//! The screen's shards: one per input partition, stateless but for how far event time has come, which stands in the note
-//! that is committed with the position.
+//! The screen's shards: one per input partition, stateless but for how far event time has come, which stands in the
+//! note that is committed with the position.
 
 use std::sync::Arc;
 

@@ -4,8 +4,8 @@ use crate::domain::{Network, Time, parse_id};
 
 use super::parse::{Format, Parsed, parse};
 
-/// The time of a post; `None` if the record is no post. Equal to what a full parse of a sound post tells. The layouts in
-/// which networks write posts are read up to the id only, others are parsed.
+/// The time of a post; `None` if the record is no post. Equal to what a full parse of a sound post tells. The layouts
+/// in which networks write posts are read up to the id only, others are parsed.
 pub fn post_time(record: &[u8], network: Network) -> Option<Time> {
     let quick = (network == Network::TWITTER).then(|| quick_id(record)).flatten();
     if let Some(time) = quick.and_then(Time::of_snowflake) {

@@ -1,5 +1,5 @@
-//! Emoji sequences as twitter-text's `TwitterTextEmojiRegex` lists them (Emoji 12). Sequences that came later weigh more
-//! here than on the network: the sum of their parts, never less.
+//! Emoji sequences as twitter-text's `TwitterTextEmojiRegex` lists them (Emoji 12). Sequences that came later weigh
+//! more here than on the network: the sum of their parts, never less.
 //!
 //! The tables are twitter-text's, Apache-2.0, Copyright Twitter, Inc and other contributors.
 

@@ -9,7 +9,8 @@ pub fn fold(text: &str) -> String {
     text.chars().map(fold_char).collect()
 }
 
-/// Every char that folds as `c` does, `c` included, in code point order: for `k` these are `K`, `k` and the kelvin sign.
+/// Every char that folds as `c` does, `c` included, in code point order: for `k` these are `K`, `k` and the kelvin
+/// sign.
 pub fn spellings(c: char) -> impl Iterator<Item = char> {
     let all = spelling_table().get(&fold_char(c)).map_or(&[][..], Vec::as_slice);
     // A char without case is not in the table.

@@ -45,7 +45,8 @@ pub fn is_valid_hashtag(text: &str) -> bool {
 /// Spans from hash sign to end, exclusive, before URLs are considered.
 fn tag_char_spans(chars: &[char]) -> Vec<Range<usize>> {
     let mut spans = Vec::new();
-    // The character before a tag is part of the match, so it cannot belong to the match before: `#a#b` has no second tag.
+    // The character before a tag is part of the match, so it cannot belong to the match before: `#a#b` has no second
+    // tag.
     let mut matched_to = 0;
     for sign in 0..chars.len() {
         if !is_hash_sign(chars[sign]) {

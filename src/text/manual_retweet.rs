@@ -1,7 +1,7 @@
 //! Retweets that people type: `RT @handle` and a copy of the text.
 
-/// The handle, without its sign, of the first `RT @handle` that stands at the start or after white space. `RT` is read in
-/// either case. A handle is at most 20 characters, as in twitter-text; what follows them is not looked at.
+/// The handle, without its sign, of the first `RT @handle` that stands at the start or after white space. `RT` is read
+/// in either case. A handle is at most 20 characters, as in twitter-text; what follows them is not looked at.
 pub fn manual_retweet_of(text: &str) -> Option<&str> {
     let mut words = text.split_whitespace();
     let mut before = words.next()?;

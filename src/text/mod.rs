@@ -1,7 +1,7 @@
 //! The network's text rules: twitter-text's hashtags, URLs and weighted length, and the few rules around them.
 //!
-//! The regular expressions of twitter-text (Java, commit 30e2430) are restated as scanners that run in linear time on any
-//! input. twitter-text is Apache-2.0, Copyright Twitter, Inc and other contributors.
+//! The regular expressions of twitter-text (Java, commit 30e2430) are restated as scanners that run in linear time on
+//! any input. twitter-text is Apache-2.0, Copyright Twitter, Inc and other contributors.
 
 mod emoji;
 mod fold;

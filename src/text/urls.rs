@@ -200,9 +200,9 @@ fn port_end(chars: &[char], colon: usize) -> usize {
     if end > colon + 1 { end } else { colon }
 }
 
-/// The end of a path (`URL_VALID_PATH`): after its last ending character outside parentheses, and after parentheses that
-/// follow right there. Others, as in `/a.(b)`, do not end a path, because the expression's alternative for them stands
-/// alone.
+/// The end of a path (`URL_VALID_PATH`): after its last ending character outside parentheses, and after parentheses
+/// that follow right there. Others, as in `/a.(b)`, do not end a path, because the expression's alternative for them
+/// stands alone.
 fn path_end(chars: &[char], slash: usize) -> usize {
     if chars.get(slash) != Some(&'/') {
         return slash;

@@ -95,7 +95,8 @@ impl Tally {
         let mut tally = Tally::default();
         let mut urls = url_char_spans(chars).into_iter().peekable();
         let mut at = 0;
-        // Emoji are told apart in the whole text, URLs included, so that the end of one in a URL does not start another.
+        // Emoji are told apart in the whole text, URLs included, so that the end of one in a URL does not start
+        // another.
         let mut emoji_at = 0;
         while at < chars.len() {
             if let Some(url) = urls.next_if(|url| url.start <= at).filter(|url| url.start == at) {

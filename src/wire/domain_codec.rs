@@ -8,6 +8,8 @@ use crate::domain::{
     StockVerdict, Tag, Terms, Tick, Time, Uuid,
 };
 
+use crate::domain::watermark::Watermark;
+
 use super::codec::{CodecError, Decode, Encode, choice, record};
 
 record!(Time(ms));
@@ -187,3 +189,5 @@ choice!(Reason {
     25 => ApprovalRefused,
     26 => ApprovalTimeout,
 });
+
+record!(Watermark { topology, marks, value, clock });

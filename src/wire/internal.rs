@@ -1,5 +1,6 @@
 //! The records of `accounts.inbox` and `offers.inbox`: what the stages say to each other.
 
+use crate::domain::watermark::Watermark;
 use crate::domain::{AccountId, InboxRecord, OffersRecord};
 
 use super::codec::{CodecError, from_bytes, to_bytes};
@@ -7,6 +8,7 @@ use super::codec::{CodecError, from_bytes, to_bytes};
 /// Versions of the two topics, the first byte of each value. A record of another version is refused, never guessed at.
 pub const INBOX_VERSION: u8 = 1;
 pub const OFFERS_VERSION: u8 = 1;
+pub const WATERMARK_VERSION: u8 = 1;
 
 /// The value of a record of `accounts.inbox`.
 pub fn encode_inbox(record: &InboxRecord) -> Vec<u8> {
@@ -35,6 +37,15 @@ pub fn encode_offers(record: &OffersRecord) -> Vec<u8> {
 /// Reads a record of `offers.inbox`.
 pub fn decode_offers(value: &[u8]) -> Result<OffersRecord, CodecError> {
     from_bytes(OFFERS_VERSION, value)
+}
+
+/// The changelog's record of a shard's watermark.
+pub fn encode_watermark(watermark: &Watermark) -> Vec<u8> {
+    to_bytes(WATERMARK_VERSION, watermark)
+}
+
+pub fn decode_watermark(bytes: &[u8]) -> Result<Watermark, CodecError> {
+    from_bytes(WATERMARK_VERSION, bytes)
 }
 
 /// The Kafka key of everything that belongs to an account: `network:user_id`.

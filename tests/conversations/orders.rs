@@ -9,8 +9,9 @@ use crate::talk::{Said, Step, Talk};
 
 const SHUFFLES: u64 = 20;
 
-/// Every swap of neighbours and some shuffles, each within `time.lateness_max` and between the same side inputs, must come
-/// to the same verdicts, unless the conversation names what in it is decided at once. Then some order must show it.
+/// Every swap of neighbours and some shuffles, each within `time.lateness_max` and between the same side inputs, must
+/// come to the same verdicts, unless the conversation names what in it is decided at once. Then some order must show
+/// it.
 pub fn check(name: &str, talk: &Talk) -> Result<(), String> {
     let base = read(talk, &talk.steps)?;
     let mut changed = None;
@@ -69,8 +70,8 @@ fn shuffled(steps: &[Step], lateness: i64, seed: u64) -> Vec<usize> {
     order
 }
 
-/// Posts that are no more than the greatest lateness apart may come in either order. Side inputs stay where they are, and
-/// noise keeps its order, for it is there to bring the watermark somewhere.
+/// Posts that are no more than the greatest lateness apart may come in either order. Side inputs stay where they are,
+/// and noise keeps its order, for it is there to bring the watermark somewhere.
 fn may_swap(a: &Step, b: &Step, lateness: i64) -> bool {
     match (a, b) {
         (Step::Post { time: a_time, .. }, Step::Post { time: b_time, .. }) => {

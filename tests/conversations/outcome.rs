@@ -105,8 +105,8 @@ impl Outcome {
         ends.chain(payments).chain(voids).collect()
     }
 
-    /// Everything that consumers see, key by key in order, which is the order that is promised; but for what a redelivery
-    /// repeats: dead letters and counts of mentions.
+    /// Everything that consumers see, key by key in order, which is the order that is promised; but for what a
+    /// redelivery repeats: dead letters and counts of mentions.
     pub fn seen(&self) -> Vec<String> {
         let mut seen = Vec::new();
         for (topic, records) in &self.topics {

@@ -72,6 +72,11 @@ pub fn values(bus: &dyn Bus, topic: &str) -> Vec<Value> {
     records.iter().map(|record| line_of(record)["value"].clone()).collect()
 }
 
+/// Whether a value is this id: ids above 2^53 are strings.
+pub fn is_id(value: &Value, id: u64) -> bool {
+    value.as_str().and_then(|text| text.parse().ok()) == Some(id)
+}
+
 /// A dead letter's time is that of its append, which another run can't repeat.
 fn seen(topic: &str, line: &Value) -> String {
     let headers = &line["headers"];

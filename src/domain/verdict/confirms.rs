@@ -21,8 +21,8 @@ enum Target {
 }
 
 impl Judge<'_> {
-    /// Judges the confirm side of a post, if it has one. `rejection` is set for posts that confirm nothing whatever they
-    /// carry.
+    /// Judges the confirm side of a post, if it has one. `rejection` is set for posts that confirm nothing whatever
+    /// they carry.
     pub(super) fn judge_confirm_of(&mut self, intent: &PostIntent, rejection: Option<Reason>) {
         let how = match (&intent.form, rejection) {
             (_, Some(reason)) => ConfirmForm::Never(reason),
@@ -84,8 +84,8 @@ impl Judge<'_> {
         }
     }
 
-    /// The oldest purchase that waits and for which the confirm is on time; else the one that it concerns: one that waits
-    /// and for which it is late, else the latest that has ended.
+    /// The oldest purchase that waits and for which the confirm is on time; else the one that it concerns: one that
+    /// waits and for which it is late, else the latest that has ended.
     fn target_of(&self, confirm: &KeptConfirm) -> Target {
         let user = self.id.user;
         let addressed = || self.account.purchases.iter().enumerate().filter(|(_, p)| addresses(confirm, p, user));
@@ -141,8 +141,8 @@ impl Judge<'_> {
         }
     }
 
-    /// A confirm that nothing was read for in time. Where it concerns a purchase all the same (one that waits in line), that
-    /// is recorded.
+    /// A confirm that nothing was read for in time. Where it concerns a purchase all the same (one that waits in line),
+    /// that is recorded.
     pub(super) fn drop_confirm(&mut self, confirm: &KeptConfirm) {
         if confirm.told {
             return;
@@ -253,8 +253,8 @@ fn form_rejection(confirm: &KeptConfirm, purchase: &Purchase, user: u64) -> Opti
     }
 }
 
-/// This account's own prompt: known by the id that `replies.posted` told, or by a post of the service that replies to the
-/// order or to this user and carries the tag.
+/// This account's own prompt: known by the id that `replies.posted` told, or by a post of the service that replies to
+/// the order or to this user and carries the tag.
 fn echoes_prompt(echo: &Echo, purchase: &Purchase, user: u64) -> bool {
     if echo.id.is_some() && echo.id == purchase.prompt_post {
         return true;

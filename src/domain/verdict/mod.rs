@@ -8,9 +8,9 @@
 //! | `passing` | what the watermark ends: expiry, the cancel window, what is forgotten |
 //!
 //! Two invariants hold throughout. Stock is asked in order and answered in order: while an answer is missing, the
-//! account's later messages wait, each with the watermark that it was read at, so that what an account says never depends
-//! on how fast the offers stage is. And a deadline is only ever compared with a post's time or with the watermark, never
-//! with a clock (I5).
+//! account's later messages wait, each with the watermark that it was read at, so that what an account says never
+//! depends on how fast the offers stage is. And a deadline is only ever compared with a post's time or with the
+//! watermark, never with a clock (I5).
 
 mod confirms;
 mod orders;

@@ -242,8 +242,8 @@ impl Judge<'_> {
         self.judge_kept_for(id);
     }
 
-    /// Opens the confirm window: our own lag never shortens it, since on live sources it counts from the wall clock of the
-    /// last tick at the earliest. Then whatever confirm was kept for this purchase is judged.
+    /// Opens the confirm window: our own lag never shortens it, since on live sources it counts from the wall clock of
+    /// the last tick at the earliest. Then whatever confirm was kept for this purchase is judged.
     fn prompt(&mut self, index: usize, at: Time, post: Option<PostId>, handle: Option<String>) {
         let windows = self.rules.windows;
         let purchase = &mut self.account.purchases[index];

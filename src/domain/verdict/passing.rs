@@ -8,9 +8,9 @@ use crate::domain::purchase::{Purchase, State};
 use crate::domain::time::Time;
 
 impl Judge<'_> {
-    /// Ends what the watermark has passed, earliest deadline first, then forgets. A watermark *passes* a time when it is
-    /// later: a confirm of the deadline's own millisecond is still on time. Ends after `until` are left for their turn
-    /// among the other accounts.
+    /// Ends what the watermark has passed, earliest deadline first, then forgets. A watermark *passes* a time when it
+    /// is later: a confirm of the deadline's own millisecond is still on time. Ends after `until` are left for their
+    /// turn among the other accounts.
     pub(super) fn pass(&mut self, until: Time) {
         let Some(mark) = self.watermark else { return };
         while let Some((end, index)) = self.next_end(mark).filter(|(end, _)| *end <= until) {

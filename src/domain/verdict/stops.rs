@@ -94,8 +94,8 @@ impl Judge<'_> {
         self.reply_about(index, ReplyKind::Cancelled, stop.at, stop.answer, None);
     }
 
-    /// What was read before an order may stop it at once, before stock is asked: its deletion, an unlink or freeze after
-    /// its time, a cancel earlier than any kept confirm.
+    /// What was read before an order may stop it at once, before stock is asked: its deletion, an unlink or freeze
+    /// after its time, a cancel earlier than any kept confirm.
     pub(super) fn stopped_before_stock(&mut self, index: usize) -> bool {
         let purchase = &self.account.purchases[index];
         let of_order = |d: &&DeletedPost| d.post == purchase.order_post || d.post == purchase.order_version;
@@ -188,8 +188,8 @@ impl Judge<'_> {
         }
     }
 
-    /// What the gateway did with a reply. A prompt's post id makes its retweets confirms and starts the window where the
-    /// prompt really appeared; a prompt that failed cancels; another reply that failed is told directly.
+    /// What the gateway did with a reply. A prompt's post id makes its retweets confirms and starts the window where
+    /// the prompt really appeared; a prompt that failed cancels; another reply that failed is told directly.
     pub(super) fn tell_fate(&mut self, fate: PromptFate) {
         let is_prompt = |p: &Purchase| self.reply_id(ReplyKind::Prompt, p.id) == fate.reply;
         let Some(index) = self.account.purchases.iter().position(is_prompt) else {
