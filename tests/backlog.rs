@@ -237,8 +237,8 @@ fn user_of(value: &Value) -> u64 {
     user.and_then(|user| user.parse().ok()).expect("an account")
 }
 
-/// The negative control. A job that judges in the order of reading, by the highest time that it has read so far less five
-/// minutes, and keeps no confirm for a buy that comes later, must fail on this input, or the input proves nothing.
+/// The negative control. A job that judges in the order of reading, by the highest time that it has read so far less
+/// five minutes, and keeps no confirm for a buy that comes later, must fail on this input, or the input proves nothing.
 fn missed_by_naive_judging(firehose: &Firehose, pieces: &[(u32, Vec<Post>)], order: Order) {
     const GRACE_MS: i64 = 300_000;
     let mut waits: BTreeMap<(u64, u8), i64> = BTreeMap::new();

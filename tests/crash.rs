@@ -1,6 +1,7 @@
-//! The crash of the machine, through the whole program: all three stages on a log whose disk loses what was not synced and
-//! tears a block, at random moments. With `fsync = "commit"` nothing that a reader saw is lost, with `"interval"` a prefix
-//! is left; half of a transaction is never there; and going on from what is left comes to what an undisturbed run comes to.
+//! The crash of the machine, through the whole program: all three stages on a log whose disk loses what was not synced
+//! and tears a block, at random moments. With `fsync = "commit"` nothing that a reader saw is lost, with `"interval"` a
+//! prefix is left; half of a transaction is never there; and going on from what is left comes to what an undisturbed
+//! run comes to.
 
 #[path = "embedded_crash/disk.rs"]
 mod disk;

@@ -1,5 +1,5 @@
-//! What no network should send, through the whole program: each record is what section 3 of the design says, a dead letter
-//! with its reason or nothing at all; the conversations in between are judged as if it were not there.
+//! What no network should send, through the whole program: each record is what section 3 of the design says, a dead
+//! letter with its reason or nothing at all; the conversations in between are judged as if it were not there.
 
 mod support;
 
@@ -380,8 +380,8 @@ fn conversations_go_on_among_a_hundred_megabytes_of_garbage() {
     }
 }
 
-/// A record, and what must come of it; `None` where only the program's survival is asked. What it says of the time is that
-/// of `post`, or lies in the future.
+/// A record, and what must come of it; `None` where only the program's survival is asked. What it says of the time is
+/// that of `post`, or lies in the future.
 fn garbage(random: &mut SmallRng, post: &Post, now_ms: i64) -> (Vec<u8>, Option<Expected>) {
     let stranger = Post { author: 3, words: [Words::Noise, Words::Buy(0)][random.random_range(0..2)], ..*post };
     let tagged = stranger.words != Words::Noise;

@@ -1,5 +1,6 @@
-//! A firehose from a seed: shoppers who buy in one partition and confirm in another, in time, late, early or twice, among
-//! posts that have nothing to do with us. What must come of it follows from a rule of its own, on event times alone.
+//! A firehose from a seed: shoppers who buy in one partition and confirm in another, in time, late, early or twice,
+//! among posts that have nothing to do with us. What must come of it follows from a rule of its own, on event times
+//! alone.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
