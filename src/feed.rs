@@ -17,7 +17,7 @@ const CHUNK_LINES_MAX: usize = 2_000;
 const CHUNK_BYTES_MAX: usize = 4 << 20;
 
 /// A longer line is no record of any network.
-const LINE_BYTES_MAX: u64 = 512 << 20;
+const LINE_BYTES_MAX: u64 = 60 << 20;
 
 /// What of a file's beginning tells it from another of the same name.
 const FINGERPRINT_BYTES: usize = 4096;

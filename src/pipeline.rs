@@ -28,8 +28,9 @@ use crate::screen::setup::{ScreenSetup, Shared, TimeRules, Topology};
 use crate::screen::side::OFFERS;
 use crate::wire::uuids::uuid_of;
 
-/// Topics of which only the last record of each key is kept (DESIGN section 2).
-pub const COMPACTED: [&str; 4] = [OFFERS, "offers.funnel", "accounts.changelog", "offers.changelog"];
+/// Topics of which only the last record of each key is kept. `offers` is not among them here: its older versions tell
+/// which confirm tags people were given, and which offers were withdrawn, and a catalogue is small.
+pub const COMPACTED: [&str; 3] = ["offers.funnel", "accounts.changelog", "offers.changelog"];
 
 /// Topics that keep their records for `bus.embedded.retention`.
 pub const RETAINED: [&str; 12] = [
@@ -50,7 +51,8 @@ pub const RETAINED: [&str; 12] = [
 /// Every topic of the program under these settings, sorted.
 pub fn topics(settings: &Settings) -> Vec<String> {
     let sources = settings.sources.iter().map(|source| source.topic.as_str());
-    let mut topics: Vec<String> = COMPACTED.into_iter().chain(RETAINED).chain(sources).map(str::to_owned).collect();
+    let mut topics: Vec<String> =
+        COMPACTED.into_iter().chain([OFFERS]).chain(RETAINED).chain(sources).map(str::to_owned).collect();
     topics.sort();
     topics
 }

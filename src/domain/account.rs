@@ -177,6 +177,13 @@ impl Account {
         self.purchases.iter().filter(|purchase| purchase.state.waits()).count()
     }
 
+    /// Whether a kept confirm speaks of a purchase that waits in line: its prompt may be decided by something earlier
+    /// than the confirm, and told later. It is kept however far the watermark goes.
+    pub fn waits_in_line(&self, kept: &KeptConfirm) -> bool {
+        let in_line = self.purchases.iter().filter(|purchase| purchase.state == State::Waitlisted);
+        in_line.into_iter().any(|purchase| kept.tags.contains(&purchase.terms.confirm))
+    }
+
     /// When this account next wants to hear of the watermark passing; `None` while stock is asked or nothing is due.
     pub fn next_wake(&self, rules: &Rules) -> Option<Time> {
         if self.is_asking() {
@@ -184,11 +191,13 @@ impl Account {
         }
         let purchases = self.purchases.iter().filter_map(|p| p.ends_at(rules).or_else(|| p.forget_at(rules)));
         let extras = self.extras.iter().flat_map(|extras| extras.wakes(rules));
+        let confirms = self.extras.iter().flat_map(|extras| &extras.confirms);
+        let confirms = confirms.filter(|kept| !self.waits_in_line(kept)).map(|kept| kept.time);
         let unlinked = match self.links.last() {
             Some(LinkMessage { at, change: LinkChange::Unlink }) => Some(at.after(rules.windows.forget_after)),
             _ => None,
         };
-        purchases.chain(extras).chain(unlinked).min()
+        purchases.chain(extras).chain(confirms).chain(unlinked).min()
     }
 }
 
@@ -205,7 +214,6 @@ impl Extras {
     }
 
     fn wakes(&self, rules: &Rules) -> impl Iterator<Item = Time> {
-        let early = self.confirms.iter().map(|kept| kept.time);
         let cancels = self.cancels.iter().map(|kept| kept.time);
         let deletions = self.deletions.iter().map(|kept| kept.time);
         let age = rules.windows.buy_max_age;
@@ -213,7 +221,7 @@ impl Extras {
         let forget_after = rules.windows.forget_after;
         let told = self.told_not_linked.iter().map(move |(_, at)| at.after(forget_after));
         let hour = (self.courtesy.1 > 0).then(|| Time((self.courtesy.0 + 1).saturating_mul(HOUR.0)));
-        early.chain(cancels).chain(deletions).chain(refused).chain(told).chain(hour)
+        cancels.chain(deletions).chain(refused).chain(told).chain(hour)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Every screen worker knows the whole `offers` topic: read to its end at start, followed after.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::catalogue::{Catalogue, RetiredTags, Service};
@@ -33,6 +33,8 @@ struct State {
     offers: BTreeMap<String, Arc<Offer>>,
     /// Tags of superseded versions: who was told them may still confirm and cancel by them.
     retired: Vec<RetiredTags>,
+    /// Ids that were withdrawn, also those whose offer the topic has forgotten.
+    withdrawn: BTreeSet<String>,
     /// (partition, offset) of the records whose offers are no good, and why.
     refused: BTreeMap<(u32, u64), String>,
 }
@@ -51,6 +53,7 @@ impl Follower {
             positions,
             offers: BTreeMap::new(),
             retired: Vec::new(),
+            withdrawn: BTreeSet::new(),
             refused: BTreeMap::new(),
         };
         Ok(Follower { state: Mutex::new(state), service, rules, record_bytes_max })
@@ -65,12 +68,14 @@ impl Follower {
     /// the shard of its partition makes the dead letter.
     pub fn follow(&self, catalogue: &Shared<Catalogue>) -> Result<(), BusError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let State { reader, positions, offers, retired, refused } = &mut *state;
+        let State { reader, positions, offers, retired, withdrawn, refused } = &mut *state;
         let mut changed = false;
         for (at, position) in positions {
             let end = reader.end(at)?;
             while *position < end {
-                let next = reader.read(at, *position, Budget::BULK, &mut |record| match self.take(record, offers) {
+                let next = reader.read(at, *position, Budget::BULK, &mut |record| match self
+                    .take(record, offers, withdrawn)
+                {
                     Ok(Some(new)) => changed |= replace(new, offers, retired),
                     Ok(None) => {}
                     Err(why) => drop(refused.insert((at.partition, record.offset), why)),
@@ -107,10 +112,16 @@ impl Follower {
 
     /// The ids that the topic knows, withdrawn ones too, for seeding.
     pub fn known(&self) -> Vec<String> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).offers.keys().cloned().collect()
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.offers.keys().chain(&state.withdrawn).cloned().collect()
     }
 
-    fn take(&self, record: RecordRef<'_>, offers: &BTreeMap<String, Arc<Offer>>) -> Result<Option<Offer>, String> {
+    fn take(
+        &self,
+        record: RecordRef<'_>,
+        offers: &BTreeMap<String, Arc<Offer>>,
+        withdrawn: &mut BTreeSet<String>,
+    ) -> Result<Option<Offer>, String> {
         match inputs::parse_offer_envelope(record.value, record.key, self.record_bytes_max) {
             Ok(Some(OfferRecord::Spec { spec, .. })) => {
                 let new = self.rules.read(spec, record.offset)?;
@@ -120,7 +131,9 @@ impl Follower {
                 }
             }
             Ok(Some(OfferRecord::Withdrawn { id })) => {
-                Ok(offers.get(&id).map(|offer| Offer { withdrawn: true, ..(**offer).clone() }))
+                let offer = offers.get(&id).map(|offer| Offer { withdrawn: true, ..(**offer).clone() });
+                withdrawn.insert(id);
+                Ok(offer)
             }
             Ok(None) | Err(_) => Ok(None),
         }

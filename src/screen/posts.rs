@@ -128,13 +128,13 @@ impl PostsShard {
                 CONTROL
             }
             Verdict::Control | Verdict::Other | Verdict::KeepAlive => CONTROL,
-            Verdict::Passed => {
-                if let Some(time) = super::post_time(value, self.network).filter(|time| !self.is_future(*time, out.now))
-                {
-                    self.advance(time, out);
+            Verdict::Passed => match super::post_time(value, self.network) {
+                Some(time) if self.is_future(time, out.now) => self.bury(record, &ahead(), out),
+                time => {
+                    time.into_iter().for_each(|time| self.advance(time, out));
+                    PASSED
                 }
-                PASSED
-            }
+            },
             Verdict::Dead(letter) => self.bury(record, &letter, out),
         };
         out.counts.outcomes[outcome] += 1;

@@ -50,7 +50,12 @@ impl Stage for ScreenStage {
             Shape::KeepAlive => Admitted::Skip,
             Shape::Dead(_) => Admitted::Copy,
             Shape::Object(object) if self.setup.catalogue.get().may_matter(object) => Admitted::Copy,
-            Shape::Object(object) => super::post_time(object, network).map_or(Admitted::Skip, Admitted::Moment),
+            Shape::Object(object) => match super::post_time(object, network) {
+                // The shard has the clock: what was appended before its time is for it to judge.
+                Some(time) if time > record.timestamp.after(self.setup.time.skew_max) => Admitted::Copy,
+                Some(time) => Admitted::Moment(time),
+                None => Admitted::Skip,
+            },
         }
     }
 

@@ -12,6 +12,9 @@ use crate::domain::Time;
 use super::outputs::{Envelope, SCREEN, Topic};
 use super::uuids::uuid_of;
 
+/// Bodies of larger records are left out, so that a dead letter always fits where dead letters go.
+const BODY_BYTES_MAX: usize = 512 << 10;
+
 /// Topics whose records may hold a card token: their bodies are never repeated (I11).
 const TOPICS_WITH_CARDS: [&str; 1] = ["accounts.links"];
 
@@ -59,7 +62,7 @@ pub fn dead_letter(letter: &DeadLetter<'_>, body: bool) -> OutRecord {
         id: uuid_of(&format!("dead-letters|{topic}|{partition}|{offset}")),
         time: timestamp,
     };
-    let body = body && !TOPICS_WITH_CARDS.contains(&topic);
+    let body = body && value.len() <= BODY_BYTES_MAX && !TOPICS_WITH_CARDS.contains(&topic);
     envelope.around(&DeadLetterValue {
         topic,
         partition,

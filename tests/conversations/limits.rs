@@ -45,7 +45,7 @@ const TABLE: Table = &[
         t.post(ALICE, "15:04:00", "#ConfirmKindleFireHD");
         t.post(ALICE, "15:04:30", "#ConfirmZenBracelet");
         t.post(ALICE, "15:05:00", BUY);
-        t.expect(&["alice gift: rejected(limit_pending)", "alice hears limit_reached"]);
+        t.expect(&["alice gift: rejected(overloaded)"]);
         t.decided_at_once("what is kept when a buy is read");
     }),
     ("purchases per day", |t| {

@@ -130,7 +130,8 @@ impl Judge<'_> {
 
     /// Keeps a confirm until the watermark passes its time; one that it passed already is dropped at once.
     fn keep(&mut self, confirm: KeptConfirm) {
-        if self.watermark.is_some_and(|mark| mark > confirm.time) {
+        let passed = self.watermark.is_some_and(|mark| mark > confirm.time);
+        if passed && !self.account.waits_in_line(&confirm) {
             self.drop_confirm(&confirm);
             return;
         }

@@ -66,8 +66,11 @@ impl Judge<'_> {
         if counting().filter(|p| same_offer(&p.terms, terms)).count() >= terms.per_account as usize {
             return Some(Reason::Duplicate);
         }
-        if self.account.pending() >= limits.pending_per_account {
+        if self.account.waiting() >= limits.pending_per_account {
             return Some(Reason::LimitPending);
+        }
+        if self.account.pending() >= limits.pending_per_account {
+            return Some(Reason::Overloaded);
         }
         let today = || counting().filter(|p| p.ordered_at.utc_day() == time.utc_day());
         if today().count() >= limits.purchases_per_day as usize {

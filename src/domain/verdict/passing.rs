@@ -1,7 +1,7 @@
 //! What the watermark ends by passing: confirm windows, cancel windows, and what need not be remembered any longer.
 
 use super::Judge;
-use crate::domain::account::HOUR;
+use crate::domain::account::{HOUR, KeptConfirm};
 use crate::domain::events::ReplyKind;
 use crate::domain::intent::{LinkChange, LinkMessage, StockAction};
 use crate::domain::purchase::{Purchase, State};
@@ -52,9 +52,10 @@ impl Judge<'_> {
         if Time((extras.courtesy.0 + 1).saturating_mul(HOUR.0)) < mark {
             extras.courtesy = (0, 0);
         }
-        let (live, passed) = std::mem::take(&mut extras.confirms).into_iter().partition(|kept| kept.time >= mark);
-        extras.confirms = live;
-        let passed: Vec<_> = passed;
+        let confirms = std::mem::take(&mut extras.confirms);
+        let is_kept = |kept: &KeptConfirm| kept.time >= mark || self.account.waits_in_line(kept);
+        let (live, passed): (Vec<_>, Vec<_>) = confirms.into_iter().partition(is_kept);
+        self.account.extras().confirms = live;
         for kept in &passed {
             self.drop_confirm(kept);
         }
