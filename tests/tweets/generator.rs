@@ -134,7 +134,7 @@ impl Words {
                 0 => format!("#{}", self.tag()),
                 1 => format!("＃{}", self.tag()),
                 2 => format!("@{} ", handle.to_uppercase()),
-                3 => format!("RT @{handle}: "),
+                3 => format!("RT @{handle}: {}", pick(&mut self.rng, &["", "@cardholder1 "])),
                 4 => "cancel".to_owned(),
                 5 => "&amp;".to_owned(),
                 6 => "😀".to_owned(),
@@ -154,6 +154,12 @@ impl Words {
         service.filter(|_| self.rarely()).unwrap_or(1450001015437457789)
     }
 
+    /// Who wrote what is retweeted or quoted: the service as often as not.
+    fn original_author(&mut self) -> u64 {
+        let service = self.service.user_id;
+        service.filter(|_| self.coin()).unwrap_or(1450001015437457789)
+    }
+
     fn entities(&mut self, key: &str) -> Value {
         match self.rng.random_range(0..4) {
             0 => Value::Null,
@@ -167,8 +173,9 @@ impl Words {
     }
 
     fn v1(&mut self, depth: u32, full: bool) -> Value {
-        let author = self.user();
-        let handle = if self.rarely() { self.service.handle.clone() } else { "cardholder1".to_owned() };
+        let author = if full { self.user() } else { self.original_author() };
+        let of_service = self.rarely() || (!full && self.coin());
+        let handle = if of_service { self.service.handle.clone() } else { "cardholder1".to_owned() };
         let id = if full { POST_ID } else { POST_ID - 99 };
         let mut post = json!({
             "created_at": "Tue Feb 12 15:01:00 +0000 2013",
@@ -181,14 +188,15 @@ impl Words {
         if self.rarely() {
             post["extended_tweet"] = json!({"full_text": self.text(), "entities": self.entities("text")});
         }
-        if self.rarely() {
+        // What is retweeted or quoted answers somebody more often than not: only then may it be a prompt.
+        if self.rarely() || (!full && self.coin()) {
             let user = self.user();
             post["in_reply_to_user_id"] = json!(user);
         }
-        if depth > 0 && self.rng.random_bool(0.3) {
+        if depth > 0 && self.rng.random_bool(0.4) {
             post["retweeted_status"] = self.v1(depth - 1, false);
         }
-        if depth > 0 && self.rng.random_bool(0.3) {
+        if depth > 0 && self.rng.random_bool(0.4) {
             post["quoted_status"] = self.v1(depth - 1, false);
         }
         if self.rarely() {
@@ -225,14 +233,15 @@ impl Words {
 
     fn v2_post(&mut self, id: u64) -> Value {
         let user = self.user();
+        let author = if id == POST_ID { self.user() } else { self.original_author() };
         let mut post = json!({
             "id": id.to_string(),
-            "author_id": self.user().to_string(),
+            "author_id": author.to_string(),
             "created_at": "2013-02-12T15:01:00.000Z",
             "text": self.text(),
             "entities": self.entities("tag"),
         });
-        if self.rarely() {
+        if self.rarely() || (id != POST_ID && self.coin()) {
             post["in_reply_to_user_id"] = json!(user.to_string());
         }
         post
