@@ -36,10 +36,9 @@ pub fn run(
     launch: impl FnOnce(&DemoOptions) -> anyhow::Result<Report>,
 ) -> anyhow::Result<ExitCode> {
     let options = options(args, settings)?;
-    println!("demo: seed {}, {} virtual seconds per second", options.seed, options.speed);
+    super::print(&format!("demo: seed {}, {} virtual seconds per second", options.seed, options.speed));
     let report = launch(&options)?;
-    print!("\n{report}");
-    std::io::stdout().flush()?;
+    super::print(format!("\n{report}").trim_end());
     Ok(if report.is_as_scripted() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -76,10 +77,17 @@ pub fn settings(config: Option<&Path>) -> anyhow::Result<Settings> {
     Ok(settings)
 }
 
+/// Prints a text. A reader that has left (`| head`) is no failure.
+pub fn print(text: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{text}");
+}
+
 /// Logs to standard error, as `log.*` says; the first call counts.
 pub fn log_to_stderr(settings: &Settings) {
-    let level = tracing_subscriber::EnvFilter::new(settings.log.level);
+    // The HTTP server's own start and stop are no news.
+    let level = tracing_subscriber::EnvFilter::new(format!("{},actix_server=warn", settings.log.level));
     let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(level);
+    let log = log.with_ansi(std::io::stderr().is_terminal());
     let _ = match settings.log.format {
         LogFormat::Json => log.json().try_init(),
         LogFormat::Pretty => log.try_init(),

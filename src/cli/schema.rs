@@ -27,6 +27,6 @@ pub fn run(args: &SchemaArgs) -> Outcome {
             }
         },
     };
-    println!("{text}");
+    super::print(&text);
     Ok(ExitCode::SUCCESS)
 }

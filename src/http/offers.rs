@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Shown;
 use super::answer::{ApiError, json};
-use crate::domain::{Funnel, OfferKind};
+use crate::domain::OfferKind;
 use crate::engine::directory::QueryError;
 use crate::offers::shard::{OfferView, OffersAnswer, OffersQuery};
 use crate::wire::funnel::FunnelValue;
@@ -73,26 +73,7 @@ fn body_of(view: &OfferView) -> OfferBody<'_> {
         held: view.held,
         sold: view.sold,
         waiting: view.waiting,
-        funnel: funnel_of(&view.funnel),
-    }
-}
-
-fn funnel_of(funnel: &Funnel) -> FunnelValue<'_> {
-    FunnelValue {
-        offer: &funnel.offer,
-        mentions: funnel.mentions,
-        buys: funnel.buys,
-        prompts: funnel.prompts,
-        confirms: funnel.confirms,
-        authorized: funnel.authorized,
-        fulfilled: funnel.fulfilled,
-        expired: funnel.expired,
-        cancelled: funnel.cancelled,
-        declined: funnel.declined,
-        sold_out: funnel.sold_out,
-        revenue: MoneyValue(funnel.revenue),
-        confirm_ms_p50: funnel.confirm_ms_p50,
-        confirm_ms_p99: funnel.confirm_ms_p99,
+        funnel: FunnelValue::from(&view.funnel),
     }
 }
 

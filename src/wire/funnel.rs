@@ -32,23 +32,29 @@ pub struct FunnelValue<'a> {
     pub confirm_ms_p99: Option<u64>,
 }
 
+impl<'a> From<&'a Funnel> for FunnelValue<'a> {
+    fn from(funnel: &'a Funnel) -> FunnelValue<'a> {
+        FunnelValue {
+            offer: &funnel.offer,
+            mentions: funnel.mentions,
+            buys: funnel.buys,
+            prompts: funnel.prompts,
+            confirms: funnel.confirms,
+            authorized: funnel.authorized,
+            fulfilled: funnel.fulfilled,
+            expired: funnel.expired,
+            cancelled: funnel.cancelled,
+            declined: funnel.declined,
+            sold_out: funnel.sold_out,
+            revenue: MoneyValue(funnel.revenue),
+            confirm_ms_p50: funnel.confirm_ms_p50,
+            confirm_ms_p99: funnel.confirm_ms_p99,
+        }
+    }
+}
+
 pub(super) fn record(funnel: &Funnel) -> OutRecord {
-    let value = FunnelValue {
-        offer: &funnel.offer,
-        mentions: funnel.mentions,
-        buys: funnel.buys,
-        prompts: funnel.prompts,
-        confirms: funnel.confirms,
-        authorized: funnel.authorized,
-        fulfilled: funnel.fulfilled,
-        expired: funnel.expired,
-        cancelled: funnel.cancelled,
-        declined: funnel.declined,
-        sold_out: funnel.sold_out,
-        revenue: MoneyValue(funnel.revenue),
-        confirm_ms_p50: funnel.confirm_ms_p50,
-        confirm_ms_p99: funnel.confirm_ms_p99,
-    };
+    let value = FunnelValue::from(funnel);
     let envelope = Envelope {
         topic: Topic::OffersFunnel,
         source: OFFERS,
