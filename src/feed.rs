@@ -10,6 +10,7 @@ use anyhow::{Context, bail};
 use sha2::{Digest, Sha256};
 
 use crate::bus::{Bus, Position, TopicPartition};
+use crate::pacing::{Pacing, Stock};
 use crate::pipeline::Producer;
 
 /// Lines of one transaction, and bytes of one transaction, at most.
@@ -33,21 +34,14 @@ pub struct Input {
     pub path: Option<PathBuf>,
 }
 
-/// When a line must wait for what was fed before it; see [`crate::pacing`].
-pub trait Pace {
-    /// Whether everything that was fed must be decided before this line is.
-    fn must_settle(&self, topic: &str, line: &[u8]) -> bool;
-
-    /// Waits until it is; false if the program is to stop.
-    fn settle(&mut self) -> anyhow::Result<bool>;
-
-    fn fed(&mut self, topic: &str, line: &[u8]);
-}
+/// Waits until everything that was fed is decided and tells the stock; `None` if the program is to stop.
+pub type Settle<'a> = dyn FnMut() -> anyhow::Result<Option<Stock>> + 'a;
 
 /// Appends an input's lines to partition 0 of its topic.
 pub struct Feeder<'a> {
     bus: &'a dyn Bus,
     producer: Producer,
+    pacing: Pacing,
 }
 
 impl Input {
@@ -78,22 +72,22 @@ impl Input {
 }
 
 impl<'a> Feeder<'a> {
-    pub fn new(bus: &'a dyn Bus) -> anyhow::Result<Feeder<'a>> {
-        Ok(Feeder { bus, producer: Producer::new(bus, PRODUCER)? })
+    pub fn new(bus: &'a dyn Bus, pacing: Pacing) -> anyhow::Result<Feeder<'a>> {
+        Ok(Feeder { bus, producer: Producer::new(bus, PRODUCER)?, pacing })
     }
 
     /// Feeds an input to its end. `on_bytes` hears how far it came; it answers whether to go on.
     pub fn feed(
         &mut self,
         input: &Input,
-        pace: &mut dyn Pace,
+        settle: &mut Settle<'_>,
         on_bytes: &mut dyn FnMut(u64) -> bool,
     ) -> anyhow::Result<()> {
         match &input.path {
-            None => self.lines(input, Box::new(BufReader::new(std::io::stdin())), None, pace, on_bytes),
+            None => self.lines(input, Box::new(BufReader::new(std::io::stdin())), None, settle, on_bytes),
             Some(path) => {
                 let (file, place) = self.open(input, path).with_context(|| format!("--input {}", path.display()))?;
-                self.lines(input, Box::new(BufReader::with_capacity(1 << 20, file)), Some(place), pace, on_bytes)
+                self.lines(input, Box::new(BufReader::with_capacity(1 << 20, file)), Some(place), settle, on_bytes)
             }
         }
     }
@@ -118,7 +112,7 @@ impl<'a> Feeder<'a> {
         input: &Input,
         mut reader: Box<dyn BufRead>,
         mut place: Option<Place>,
-        pace: &mut dyn Pace,
+        settle: &mut Settle<'_>,
         on_bytes: &mut dyn FnMut(u64) -> bool,
     ) -> anyhow::Result<()> {
         let mut done = place.as_ref().map_or(0, |place| place.offset);
@@ -130,7 +124,8 @@ impl<'a> Feeder<'a> {
                 bail!("the line at byte {done} of {} is longer than {LINE_BYTES_MAX} bytes", input.topic);
             }
             let record = without_line_end(&line);
-            let waits = read > 0 && pace.must_settle(&input.topic, record);
+            let mut weight = self.pacing.weigh(&input.topic, record);
+            let waits = read > 0 && self.pacing.must_settle(&weight);
             if lines > 0 && (read == 0 || waits || lines >= CHUNK_LINES_MAX || bytes >= CHUNK_BYTES_MAX) {
                 let positions = place.as_mut().map(|place| place.reach(done)).transpose()?;
                 self.producer.commit(positions.as_slice())?;
@@ -139,11 +134,17 @@ impl<'a> Feeder<'a> {
                     return Ok(());
                 }
             }
-            if read == 0 || (waits && !pace.settle()?) {
+            if read == 0 {
                 return Ok(());
             }
+            if waits {
+                let Some(stock) = settle()? else { return Ok(()) };
+                self.pacing.look(&stock);
+                // The catalogue may have changed meanwhile.
+                weight = self.pacing.weigh(&input.topic, record);
+            }
             self.producer.send(&input.topic, Some(0), None, Some(record))?;
-            pace.fed(&input.topic, record);
+            self.pacing.count(weight);
             done += read as u64;
             bytes += read;
             lines += 1;

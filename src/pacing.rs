@@ -23,18 +23,45 @@ pub struct Pacing {
     unsettled: bool,
 }
 
+/// The stock of every offer, as the shards have it.
+pub type Stock = Vec<OfferView>;
+
+/// What a record may do to the stock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// It can't matter to any account.
+    Nothing,
+    SideInput,
+    /// It may free units, and orders one of each of these limited offers.
+    Post(Vec<String>),
+}
+
 impl Pacing {
     pub fn new(screen: Arc<ScreenSetup>, cancel_window: Span) -> Pacing {
         Pacing { screen, cancel_window, units: None, short: false, unsettled: false }
     }
 
+    /// What a record is to the stock.
+    pub fn weigh(&self, topic: &str, value: &[u8]) -> Weight {
+        let Some(network) = self.screen.network_of(topic) else { return Weight::SideInput };
+        let catalogue = self.screen.catalogue.get();
+        match screen(value, network, &catalogue, self.screen.record_bytes_max) {
+            Verdict::Post(screened) => screened.intent.map_or(Weight::Nothing, |intent| {
+                let limited = intent.orders.iter().filter(|terms| terms.limited && terms.kind == OfferKind::Purchase);
+                Weight::Post(limited.map(|terms| terms.offer.clone()).collect())
+            }),
+            Verdict::Deletion(_) => Weight::Post(Vec::new()),
+            _ => Weight::Nothing,
+        }
+    }
+
     /// Whether everything that was appended must be decided, and [`Pacing::look`] told of the stock, before this
     /// record.
-    pub fn must_settle(&self, topic: &str, value: &[u8]) -> bool {
+    pub fn must_settle(&self, weight: &Weight) -> bool {
         if self.unsettled {
             return true;
         }
-        let Some(orders) = self.orders_of(topic, value) else { return false };
+        let Weight::Post(orders) = weight else { return false };
         let Some(units) = &self.units else { return true };
         self.short || orders.iter().any(|offer| units.get(offer).is_none_or(|units| *units == 0))
     }
@@ -54,11 +81,12 @@ impl Pacing {
     }
 
     /// The record is appended: what it orders is taken. Side inputs may change the stock, so it is looked at again.
-    pub fn count(&mut self, topic: &str, value: &[u8]) {
-        if self.screen.network_of(topic).is_none() {
-            self.units = None;
-        }
-        let Some(orders) = self.orders_of(topic, value) else { return };
+    pub fn count(&mut self, weight: Weight) {
+        let orders = match weight {
+            Weight::Nothing => return,
+            Weight::SideInput => return self.units = None,
+            Weight::Post(orders) => orders,
+        };
         self.unsettled = self.short;
         let Some(units) = &mut self.units else { return };
         for offer in orders {
@@ -66,21 +94,6 @@ impl Pacing {
                 *left = left.saturating_sub(u64::from(*left != u64::MAX));
                 self.unsettled |= *left == 0;
             }
-        }
-    }
-
-    /// The limited offers that a post orders; `None` if the record can't matter to any account.
-    fn orders_of(&self, topic: &str, value: &[u8]) -> Option<Vec<String>> {
-        let network = self.screen.network_of(topic)?;
-        let catalogue = self.screen.catalogue.get();
-        match screen(value, network, &catalogue, self.screen.record_bytes_max) {
-            Verdict::Post(screened) => {
-                let intent = screened.intent?;
-                let limited = intent.orders.iter().filter(|terms| terms.limited && terms.kind == OfferKind::Purchase);
-                Some(limited.map(|terms| terms.offer.clone()).collect())
-            }
-            Verdict::Deletion(_) => Some(Vec::new()),
-            _ => None,
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::engine::host::Inline;
 use crate::engine::pressure::Pressure;
 use crate::engine::restore::{Progress, Restore};
 use crate::engine::stage::Stage;
-use crate::engine::worker::{Step, Worker, WorkerError, group_of};
+use crate::engine::worker::{Step, Worker, WorkerError, inputs_of};
 use crate::offers::{self, OfferView, OffersStage};
 use crate::pacing::Pacing;
 use crate::screen::ScreenStage;
@@ -297,13 +297,16 @@ impl InlinePipeline {
 
     /// Appends one record as `run --input` does: in haste, but no faster than short stock allows.
     pub fn feed(&mut self, topic: &str, partition: u32, key: Option<&[u8]>, value: &[u8]) -> anyhow::Result<()> {
-        if self.pacing.must_settle(topic, value) {
+        let mut weight = self.pacing.weigh(topic, value);
+        if self.pacing.must_settle(&weight) {
             self.run()?;
             let shards = self.offers.host().shards().values();
             let views: Vec<OfferView> = shards.flat_map(|shard| shard.view()).collect();
             self.pacing.look(&views);
+            // The catalogue may have changed meanwhile.
+            weight = self.pacing.weigh(topic, value);
         }
-        self.pacing.count(topic, value);
+        self.pacing.count(weight);
         self.append(topic, partition, key, value)
     }
 
@@ -345,15 +348,7 @@ impl InlinePipeline {
     }
 
     fn is_drained(&self) -> Result<bool, BusError> {
-        let inputs = |stage: &dyn Fn() -> (String, Vec<Arc<str>>)| stage();
-        let of = |name: &str, topics: Vec<crate::bus::Subscription>| {
-            (group_of(name), topics.into_iter().map(|s| s.topic).collect::<Vec<_>>())
-        };
-        let all = [
-            inputs(&|| of("screen", self.stages.screen.subscriptions())),
-            inputs(&|| of("accounts", self.stages.accounts.subscriptions())),
-            inputs(&|| of("offers", self.stages.offers.subscriptions())),
-        ];
+        let all = [inputs_of(&*self.stages.screen), inputs_of(&*self.stages.accounts), inputs_of(&*self.stages.offers)];
         ends::drained(&*self.bus, &mut *self.bus.reader()?, &all)
     }
 }

@@ -17,7 +17,7 @@ use crate::bus::{Bus, BusError, TopicPartition};
 use crate::config::{IdleBy, Settings};
 use crate::domain::{SourceId, Span};
 use crate::engine::clock::SystemClock;
-use crate::feed::{Feeder, Input, LOOK_EVERY, Pace};
+use crate::feed::{Feeder, Input, LOOK_EVERY};
 use crate::pacing::Pacing;
 use crate::pipeline::embedded_options;
 use crate::screen::setup::Topology;
@@ -133,12 +133,12 @@ fn wait(app: &App, stopped: &AtomicBool) -> anyhow::Result<()> {
 fn feed(app: &App, settings: &Settings, inputs: &[Input], stopped: &AtomicBool) -> anyhow::Result<()> {
     let bar = progress_bar(inputs);
     let mut before = 0;
-    let mut feeder = Feeder::new(&*app.bus)?;
     let pacing = Pacing::new(app.screen.clone(), settings.account.cancel_window);
-    let mut pace = AppPace { app, stopped, pacing };
+    let mut feeder = Feeder::new(&*app.bus, pacing)?;
+    let mut settle = || if until(app, stopped, || app.drained())? { app.stock().map(Some) } else { Ok(None) };
     for input in inputs {
         bar.set_message(input.topic.clone());
-        feeder.feed(input, &mut pace, &mut |bytes| {
+        feeder.feed(input, &mut settle, &mut |bytes| {
             bar.set_position(before + bytes);
             !stopped.load(Ordering::Acquire)
         })?;
@@ -160,31 +160,6 @@ fn feed(app: &App, settings: &Settings, inputs: &[Input], stopped: &AtomicBool) 
     }
     bar.finish_and_clear();
     Ok(())
-}
-
-/// Feeds no faster than short stock allows.
-struct AppPace<'a> {
-    app: &'a App,
-    stopped: &'a AtomicBool,
-    pacing: Pacing,
-}
-
-impl Pace for AppPace<'_> {
-    fn must_settle(&self, topic: &str, line: &[u8]) -> bool {
-        self.pacing.must_settle(topic, line)
-    }
-
-    fn settle(&mut self) -> anyhow::Result<bool> {
-        let settled = until(self.app, self.stopped, || self.app.drained())?;
-        if settled {
-            self.pacing.look(&self.app.stock()?);
-        }
-        Ok(settled)
-    }
-
-    fn fed(&mut self, topic: &str, line: &[u8]) {
-        self.pacing.count(topic, line);
-    }
 }
 
 /// Waits for a condition; false if the program was stopped meanwhile.

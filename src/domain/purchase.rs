@@ -42,7 +42,6 @@ pub enum Reason {
     Quote,
     BothTags,
     Late,
-    Early,
     Overloaded,
     NoPurchase,
     Deleted,
@@ -125,7 +124,7 @@ impl State {
 }
 
 impl Reason {
-    pub const ALL: [Reason; 27] = [
+    pub const ALL: [Reason; 26] = [
         Reason::NotLinked,
         Reason::CardNotActive,
         Reason::Frozen,
@@ -142,7 +141,6 @@ impl Reason {
         Reason::Quote,
         Reason::BothTags,
         Reason::Late,
-        Reason::Early,
         Reason::Overloaded,
         Reason::NoPurchase,
         Reason::Deleted,
@@ -173,7 +171,6 @@ impl Reason {
             Reason::Quote => "quote",
             Reason::BothTags => "both_tags",
             Reason::Late => "late",
-            Reason::Early => "early",
             Reason::Overloaded => "overloaded",
             Reason::NoPurchase => "no_purchase",
             Reason::Deleted => "deleted",

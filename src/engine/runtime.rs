@@ -14,7 +14,7 @@ use super::ends;
 use super::health::Health;
 use super::settings::{POLL_WAIT_MS, Settings, backoff};
 use super::stage::Stage;
-use super::worker::{Step, Worker, WorkerError, group_of};
+use super::worker::{Step, Worker, WorkerError, inputs_of};
 use crate::bus::{Bus, BusError};
 
 /// The running stages of this process. Dropping it stops them and waits for them.
@@ -103,8 +103,7 @@ impl Runtime {
     /// Starts this many workers of a stage, at least one, on threads `<stage>-0`, …; the directory finds their shards.
     pub fn spawn<St: Stage>(&mut self, stage: Arc<St>, workers: u32) -> std::io::Result<Directory<St::Shard>> {
         let directory = Directory::default();
-        let topics = stage.subscriptions().into_iter().map(|subscription| subscription.topic).collect();
-        self.inputs.push((group_of(stage.name()), topics));
+        self.inputs.push(inputs_of(&*stage));
         let workers = workers.max(1);
         for slot in 0..workers {
             let name = format!("{}-{slot}", stage.name());

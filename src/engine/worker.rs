@@ -83,6 +83,12 @@ pub fn group_of(stage: &str) -> String {
     format!("pay-by-tweet.{stage}")
 }
 
+/// The group of a stage and the topics that it consumes, for [`super::ends::drained`].
+pub fn inputs_of<St: Stage>(stage: &St) -> (String, Vec<Arc<str>>) {
+    let topics = stage.subscriptions().into_iter().map(|subscription| subscription.topic);
+    (group_of(stage.name()), topics.collect())
+}
+
 impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
     /// Joins the stage's group as number `slot.0` of `slot.1` workers in this process.
     pub fn new(

@@ -177,7 +177,6 @@ choice!(Reason {
     13 => Quote,
     14 => BothTags,
     15 => Late,
-    16 => Early,
     17 => Overloaded,
     18 => NoPurchase,
     19 => Deleted,
