@@ -17,6 +17,8 @@
 //! - [`config`]: typed settings, validated once, at the edge.
 //! - [`pipeline`], [`app`], [`feed`], [`pacing`]: the program put together, run on threads, fed from files.
 //! - [`http`], [`demo`], [`cli`], [`telemetry`]: what people and machines see of it.
+//! - [`load`]: a synthetic firehose, its latencies and its truth.
+//! - [`posts`], [`outside`]: posts made up, and the log's ends for whoever simulates a network: demo and load.
 //!
 //! Imports point inward: `cli → app → pipeline → stages → engine → bus → domain`. `tests/tidy.rs` enforces this.
 //!
@@ -49,9 +51,12 @@ pub mod domain;
 pub mod engine;
 pub mod feed;
 pub mod http;
+pub mod load;
 pub mod offers;
+pub mod outside;
 pub mod pacing;
 pub mod pipeline;
+pub mod posts;
 pub mod screen;
 pub mod telemetry;
 pub mod text;

@@ -25,6 +25,7 @@
 //! 9. **Time.** A record's timestamp is its append time by the log's clock. It decides nothing but what DESIGN says.
 
 pub mod embedded;
+pub mod sim;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -78,7 +78,7 @@ fn options(args: &DemoArgs, settings: &Settings) -> anyhow::Result<DemoOptions> 
 }
 
 /// Reads `500ms`, `60s`, `5m` or `1h`.
-fn duration(text: &str) -> Result<Duration, String> {
+pub fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     let ms_per_unit = match unit {

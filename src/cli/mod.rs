@@ -12,6 +12,7 @@ pub mod account;
 pub mod check;
 pub mod demo;
 pub mod launch;
+pub mod load;
 pub mod run;
 pub mod schema;
 pub mod tap;
@@ -31,6 +32,8 @@ enum Command {
     Run(run::RunArgs),
     /// The whole service with a simulated Twitter on virtual time
     Demo(demo::DemoArgs),
+    /// A synthetic firehose into the log, with latencies from tweet to payment and a check of what came out
+    Load(load::LoadArgs),
     /// Print a topic's records, one JSON line each
     Tap(tap::TapArgs),
     /// Print what is remembered of an account
@@ -56,6 +59,7 @@ impl Cli {
         let outcome = match self.command {
             Command::Run(args) => run::run(&args),
             Command::Demo(args) => launch::run(&args),
+            Command::Load(args) => load::run(&args),
             Command::Tap(args) => tap::run(&args),
             Command::Account(args) => account::account(&args),
             Command::Offers(args) => account::offers(&args),

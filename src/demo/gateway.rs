@@ -7,10 +7,10 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use serde_json::Value;
 
-use super::json::{Json, object};
-use super::post::{Draft, Post, User};
 use super::twitter::Twitter;
 use crate::domain::{AccountId, Network, Time};
+use crate::posts::json::{Json, object};
+use crate::posts::post::{Draft, Post, User};
 use crate::wire::time;
 
 /// How long posting takes.
@@ -166,7 +166,7 @@ impl Reply {
 
 impl Draft {
     fn addresses(&self, user: u64) -> bool {
-        matches!(&self.relation, super::post::Relation::Reply { to, .. } if to.id == user)
+        matches!(&self.relation, crate::posts::post::Relation::Reply { to, .. } if to.id == user)
     }
 }
 
@@ -178,7 +178,7 @@ fn stranger(id: u64, handle: &str) -> Arc<User> {
         name: handle.to_owned(),
         about: String::new(),
         place: None,
-        joined: Time(super::cast::JOINED_MS),
+        joined: Time(crate::posts::people::JOINED_MS),
         followers: 0,
         posts: 1,
     })

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use super::json::{Json, object};
 use crate::domain::{Currency, Offer, OfferKind, Time};
+use crate::posts::json::{Json, object};
 
 /// An offer as shoppers see it.
 #[derive(Clone, Debug, PartialEq, Eq)]

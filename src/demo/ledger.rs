@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::goods::{Goods, SCARCE_UNITS};
-use super::post::Post;
 use super::script::{Behaviour, End, Outcome};
+use crate::posts::post::Post;
 
 /// A shopper as the books name him.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,30 +5,23 @@
 //! | `run` | the pace: wall time moves virtual time, until nothing is pending |
 //! | `world` | network, people and books together |
 //! | `twitter`, `gateway` | the network: ids, the stream, replies posted and told |
-//! | `render`, `entities`, `json`, `post` | posts as the network streams them |
-//! | `cast`, `script`, `shopper`, `goods`, `words` | who shops for what, and how |
+//! | `cast`, `script`, `shopper`, `goods` | who shops for what, and how |
 //! | `noise` | everybody else |
 //! | `ledger`, `report` | what must come of each conversation, what came, the table |
 //!
 //! Nothing here knows how the program is wired: a [`Service`] stands for it. The log should be a fresh one; what other
 //! runs left in it is not read, but stock that they sold stays sold.
 
-mod bus;
 mod cast;
-mod entities;
 mod gateway;
 mod goods;
-mod json;
 mod ledger;
 mod noise;
-mod post;
-mod render;
 mod report;
 mod run;
 mod script;
 mod shopper;
 mod twitter;
-mod words;
 mod world;
 
 #[cfg(test)]

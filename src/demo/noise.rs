@@ -6,12 +6,12 @@ use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
-use super::cast::person;
 use super::goods::Goods;
-use super::post::{Draft, Url, User, short_url};
-use super::render;
 use super::twitter::Twitter;
 use crate::domain::Time;
+use crate::posts::people::person;
+use crate::posts::post::{Draft, User};
+use crate::posts::{render, words};
 
 /// People who post what has nothing to do with buying.
 const PEOPLE: u64 = 2000;
@@ -73,7 +73,7 @@ impl Noise {
     /// A post into this partition, so that its source comes to this time.
     pub fn pulse(&mut self, partition: u32, at: Time, twitter: &mut Twitter) {
         if let Some(author) = self.people.choose(&mut self.rng) {
-            let (text, language) = words(&mut self.rng);
+            let (text, language) = words::chatter(&mut self.rng);
             twitter.publish_into(partition, Draft { language, ..Draft::own(author, text) }, at);
         }
     }
@@ -82,35 +82,15 @@ impl Noise {
         let (text, language) = self.words();
         let text = text.to_owned();
         if self.rng.random_ratio(1, 4)
-            && let Some(draft) = self.look_alike(author)
+            && let Some(tag) = self.tags.choose(&mut self.rng)
         {
-            return draft;
+            return words::look_alike(author, tag, self.number, &mut self.rng);
         }
         Draft { language, ..Draft::own(author, text) }
     }
 
-    /// A post that names an offer's tag and must not count as having it.
-    fn look_alike(&mut self, author: &Arc<User>) -> Option<Draft> {
-        let tag = self.tags.choose(&mut self.rng)?.clone();
-        let wide: String = tag.chars().map(wide).collect();
-        Some(match self.rng.random_range(0..7) {
-            0 => Draft::own(author, format!("Who came up with #{tag}Already? #Not{tag}")),
-            1 => Draft::own(author, format!("{tag} without the sign # {tag} is no tag, is it")),
-            2 => Draft::own(author, format!("letters that are others: #{wide}")),
-            3 => Draft::own(author, format!("mail#{tag} and @{} are something else", short_name(&tag))),
-            4 => Draft::own(author, format!("#{tag}_ #{tag}2 #_{tag}")),
-            5 => Draft::own(author, format!("half of it #{}", tag.get(..tag.len() / 2).unwrap_or(&tag))),
-            _ => {
-                let short = short_url(self.number);
-                let expanded = format!("https://deals.example.com/today?from=stream#{tag}");
-                let draft = Draft::own(author, format!("Read about it here {short} and decide"));
-                Draft { urls: vec![Url { short, expanded }], ..draft }
-            }
-        })
-    }
-
     fn words(&mut self) -> (&'static str, &'static str) {
-        words(&mut self.rng)
+        words::chatter(&mut self.rng)
     }
 
     fn message(&mut self, at: Time, twitter: &mut Twitter) {
@@ -120,40 +100,4 @@ impl Noise {
             _ => twitter.stream(&render::warning(self.rng.random_range(60..90)), None),
         }
     }
-}
-
-fn words(rng: &mut SmallRng) -> (&'static str, &'static str) {
-    const WORDS: [(&str, &str); 16] = [
-        ("good morning", "en"),
-        ("The train is late again & so am I #commute", "en"),
-        ("Soup of the day: more soup 🍲 <spoiler>", "en"),
-        ("He said \"buy low\", I bought lunch", "en"),
-        ("今日はいい天気ですね。散歩に行きます #散歩", "ja"),
-        ("猫がキーボードの上で寝ている 🐈", "ja"),
-        ("Доброе утро! Кофе, потом всё остальное #кофе", "ru"),
-        ("Кто забыл зонт? Я забыл зонт.", "ru"),
-        ("صباح الخير من القاهرة ☀️", "ar"),
-        ("Καλημέρα, πρώτα καφές", "el"),
-        ("¿Quién se comió la última galleta? #galletas", "es"),
-        ("Schöne Grüße aus Zürich, 1/3 der Strecke geschafft", "de"),
-        ("हम लोग चाय पी रहे हैं", "hi"),
-        ("비가 온다 #비", "ko"),
-        ("👩‍🚀🚀🌕", "und"),
-        (
-            "A thread, since nobody asked: when the river rises the ducks move up to the bakery, where they queue in an \
-             orderly fashion, which cannot be said of the people who come to watch the ducks queue at the bakery. #ducks",
-            "en",
-        ),
-    ];
-    WORDS.choose(rng).copied().unwrap_or(WORDS[0])
-}
-
-/// The full-width form of an ASCII letter: another letter by the rules of tags.
-fn wide(c: char) -> char {
-    if c.is_ascii_graphic() { char::from_u32(c as u32 + 0xfee0).unwrap_or(c) } else { c }
-}
-
-/// As much of a tag as a handle may have.
-fn short_name(tag: &str) -> &str {
-    tag.get(..15).unwrap_or(tag)
 }

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use anyhow::{bail, ensure};
 
-use super::bus::{Outputs, Writer};
 use super::goods::Goods;
 use super::report::Report;
 use super::world::{READ_BACK, World};
 use super::{DemoOptions, Progress, Service};
 use crate::domain::{Offer, Span, Time};
 use crate::engine::clock::{Clock, Deadline};
+use crate::outside::{Outputs, Writer};
 
 /// Pause between two looks at the world while wall time moves it.
 const BEAT: Duration = Duration::from_millis(15);
@@ -108,7 +108,7 @@ impl<'a> Demo<'a> {
             service,
             options,
             world: World::new(options, catalogue, bus.partitions(&options.topic)?, started)?,
-            writer: Writer::new(bus)?,
+            writer: Writer::new(bus, "demo")?,
             outputs: Outputs::new(bus, &READ_BACK)?,
             goods,
             started,

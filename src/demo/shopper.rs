@@ -9,13 +9,13 @@ use rand::{Rng, SeedableRng};
 use super::cast::{Group, Role};
 use super::gateway::{Gateway, Seen};
 use super::goods::Goods;
-use super::json::object;
 use super::ledger::{Ledger, Who};
-use super::post::{Draft, Post};
 use super::script::{Form, Outcome, Step, Wait, script};
 use super::twitter::Twitter;
-use super::words;
 use crate::domain::{Span, Time};
+use crate::posts::json::object;
+use crate::posts::post::{Draft, Post};
+use crate::posts::words;
 use crate::wire::time;
 
 /// The window for which the times in scripts are meant; shorter ones shorten them.

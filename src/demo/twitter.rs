@@ -7,12 +7,12 @@ use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
-use super::json::{Json, Style};
-use super::post::{Draft, Post, Relation};
-use super::render;
 use crate::bus::OutRecord;
 use crate::domain::Time;
 use crate::domain::time::SNOWFLAKE_EPOCH_MS;
+use crate::posts::json::{Json, Style};
+use crate::posts::post::{Draft, Post, Relation};
+use crate::posts::render;
 
 /// Posts that can still be retweeted, quoted or deleted.
 const RECENT_POSTS_MAX: usize = 512;

@@ -9,17 +9,18 @@ use rand::{Rng, SeedableRng};
 use serde_json::Value;
 
 use super::DemoOptions;
-use super::cast::{Cast, JOINED_MS};
+use super::cast::Cast;
 use super::gateway::{Gateway, Seen};
 use super::goods::{Goods, own_offers};
 use super::ledger::Ledger;
 use super::noise::Noise;
-use super::post::User;
 use super::report::Latency;
 use super::shopper::{Manners, Next, Scene, Shopper};
 use super::twitter::Twitter;
 use crate::bus::OutRecord;
 use crate::domain::{AccountId, Span, Time};
+use crate::posts::people::JOINED_MS;
+use crate::posts::post::User;
 
 /// The topics that the demo reads back.
 pub const READ_BACK: [&str; 6] =

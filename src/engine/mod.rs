@@ -48,8 +48,6 @@ pub mod stats;
 pub mod worker;
 
 #[cfg(test)]
-mod testbus;
-#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod toy;

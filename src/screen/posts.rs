@@ -82,6 +82,7 @@ impl PostsShard {
         let mut out = Out::new(batch.now);
         out.counts.outcomes[PASSED] =
             batch.records - batch.items.iter().filter(|i| matches!(i, Item::Record(_))).count() as u64;
+        self.tick_before(batch, &mut out);
         for item in &batch.items {
             match item {
                 Item::Moment(time) if !self.is_future(*time, batch.now) => self.advance(*time, &mut out),
@@ -199,6 +200,15 @@ impl PostsShard {
         self.progress.high = self.progress.high.max(Some(time));
     }
 
+    /// What was read before the first tick of this life would be judged by the clock of the life before, and an outage
+    /// would shorten the windows of all who ordered meanwhile: the clock is told first. Event time stays where it was.
+    fn tick_before(&mut self, batch: &Batch, out: &mut Out) {
+        if !batch.items.is_empty() && self.progress.ticked.is_none() && self.setup.topology.is_live() {
+            let told = self.progress.told;
+            self.write_tick(told, Some(batch.now), out);
+        }
+    }
+
     /// Ticks that depend on the clock: those of live sources, idle ones, and the one idle move after the last input
     /// file.
     fn tick_after(&mut self, batch: &Batch, out: &mut Out) {
@@ -239,12 +249,16 @@ impl PostsShard {
         out.flush_deletions(self.network);
         let mark = self.progress.told.map_or(mark, |told| told.max(mark));
         self.progress.told = Some(mark);
+        self.write_tick(Some(mark), clock, out);
+    }
+
+    fn write_tick(&self, mark: Option<Time>, clock: Option<Time>, out: &mut Out) {
         let sources = self.setup.topology.sources();
         let Some(index) = self.source_index() else { return };
         let tick = Tick {
             topology: sources.len() as u64,
             sources: sources.to_vec(),
-            marks: vec![(index as u32, mark)],
+            marks: mark.map(|mark| (index as u32, mark)).into_iter().collect(),
             clock,
         };
         let inbox = internal::encode_inbox(&InboxRecord::Tick(tick.clone()));

@@ -26,10 +26,16 @@ pub fn case(seed: u64) -> (Catalogue, String) {
     };
     let mut words = Words { rng, tags: tags.clone(), service: service.clone() };
     let record = words.record();
-    let style = Style::of(&mut words.rng);
-    let mut out = String::new();
-    write(&mut words.rng, &style, &record, &mut out);
+    let out = written(&mut words.rng, &record);
     (catalogue(&tags, service), out)
+}
+
+/// A value in one of the many ways in which JSON can be written.
+pub fn written(rng: &mut SmallRng, value: &Value) -> String {
+    let style = Style::of(rng);
+    let mut out = String::new();
+    write(rng, &style, value, &mut out);
+    out
 }
 
 /// A record of the usual size and layout that has nothing to do with us.

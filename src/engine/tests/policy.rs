@@ -10,11 +10,11 @@ use super::super::restore::{Progress, Restore, RestoreFailure};
 use super::super::settings::RESTORE_STALL_MS;
 use super::super::shard::{Batch, InRecord, Item, Shard};
 use super::super::stage::Stage;
-use super::super::testbus::{NO_WAIT, TestBus};
 use super::super::toy::{Toy, ToyShard, expected};
 use super::super::worker::{Step, Worker};
 use super::*;
 use crate::bus::CommitState;
+use crate::bus::sim::Faults;
 
 type ToyWorker = Worker<Toy, Inline<ToyShard>>;
 
@@ -23,7 +23,7 @@ fn an_idle_worker_commits_at_once() {
     let bus = toy_bus(1, 1);
     let mut worker = worker(&bus, (0, 1));
     settle(&mut worker, Time(0));
-    bus.append(&input(0), "a", "1");
+    append(&bus, &input(0), "a", "1");
     settle(&mut worker, Time(0));
     assert_eq!(values(&bus, &output(0)), ["0:a:1:1"]);
     assert_eq!(position(&bus, &input(0)), Some(Position { offset: 1, note: "1".to_owned() }));
@@ -35,7 +35,7 @@ fn a_busy_worker_gathers_until_the_batch_is_full_or_the_interval_over() {
     let mut worker = worker(&bus, (0, 1));
     settle(&mut worker, Time(0));
     let mut put_and_step = |now| {
-        bus.append(&input(0), "a", "1");
+        append(&bus, &input(0), "a", "1");
         worker.step(Time(now), NO_WAIT).unwrap();
         worker.stats().batches
     };
@@ -51,7 +51,7 @@ fn progress_without_output_is_committed_after_ten_intervals_on_a_drain_and_at_th
         let bus = toy_bus(1, 1);
         let mut worker = worker(&bus, (0, 1));
         settle(&mut worker, Time(0));
-        bus.append(&input(0), "a", quiet);
+        append(&bus, &input(0), "a", quiet);
         settle(&mut worker, Time(0));
         assert_eq!(position(&bus, &input(0)), None);
         let now = act(&mut worker);
@@ -74,7 +74,7 @@ fn a_stream_that_never_pauses_and_never_matters_moves_its_position() {
     let mut worker = worker(&bus, (0, 1));
     settle(&mut worker, Time(0));
     for now in 0..60 {
-        bus.append(&input(0), "a", "skip");
+        append(&bus, &input(0), "a", "skip");
         worker.step(Time(now * 10), NO_WAIT).unwrap();
     }
     assert!(position(&bus, &input(0)).is_some_and(|position| position.offset > 0));
@@ -85,9 +85,9 @@ fn one_batch_is_decided_ahead_and_none_of_it_sent() {
     let bus = toy_bus(1, 1);
     let mut worker = worker(&bus, (0, 1));
     settle(&mut worker, Time(0));
-    bus.inner().script.push_back((1_000, CommitState::Aborted));
+    bus.script(1_000, CommitState::Aborted);
     for _ in 0..20 {
-        bus.append(&input(0), "a", "1");
+        append(&bus, &input(0), "a", "1");
         worker.step(Time(0), NO_WAIT).unwrap();
     }
     for _ in 0..100 {
@@ -127,24 +127,26 @@ fn a_restore_is_the_fold_of_the_input_and_misses_nothing_below_an_open_transacti
     {
         let mut worker = worker(&bus, (0, 1));
         for n in 0..20 {
-            bus.append(&input(0), ["a", "b"][n % 2], "2");
+            append(&bus, &input(0), ["a", "b"][n % 2], "2");
         }
         settle(&mut worker, Time(0));
     }
-    let changelog = TopicPartition::new("toy.changelog", 0);
-    let foreign = bus.append_foreign(&changelog, "z", "99");
-    let mut restore = Restore::new(Toy::default().shard(&input(0), "20"), Some(changelog));
-    let mut reader = bus.clone();
+    let foreign = append_foreign(&bus, &changelog(0), "z", "99");
+    let mut restore = Restore::new(Toy::default().shard(&input(0), "20"), Some(changelog(0)));
+    // Small pieces, so that it takes several steps.
+    bus.set_faults(Faults { short_polls: 900, ..Faults::default() });
+    let mut reader = reader(&bus);
     let mut steps = 0;
-    while restore.step(&mut reader, Time(0)).unwrap() != Progress::Read(0) {
+    while restore.step(&mut *reader, Time(0)).unwrap() != Progress::Read(0) {
         steps += 1;
         assert!(steps < 100, "it must wait for the open transaction");
     }
-    let stuck = restore.step(&mut reader, Time(RESTORE_STALL_MS));
+    let stuck = restore.step(&mut *reader, Time(RESTORE_STALL_MS));
     assert!(matches!(stuck, Err(RestoreFailure::Stalled { .. })), "{stuck:?}");
     bus.end_foreign(foreign, false);
-    while restore.step(&mut reader, Time(RESTORE_STALL_MS)).unwrap() != Progress::Done {}
-    let (_, sums, seen) = expected(&bus.committed(&input(0)));
+    while restore.step(&mut *reader, Time(RESTORE_STALL_MS)).unwrap() != Progress::Done {}
+    bus.set_faults(Faults::default());
+    let (_, sums, seen) = expected(&committed(&bus, &input(0)));
     let shard = restore.into_shard();
     assert_eq!((shard.sums, shard.seen), (sums, seen));
 }
@@ -152,7 +154,7 @@ fn a_restore_is_the_fold_of_the_input_and_misses_nothing_below_an_open_transacti
 #[test]
 fn a_changelog_that_cannot_be_read_ends_the_worker() {
     let bus = toy_bus(1, 1);
-    bus.append(&TopicPartition::new("toy.changelog", 0), "a", "damaged");
+    append(&bus, &changelog(0), "a", "damaged");
     let mut worker = worker(&bus, (0, 1));
     let failed = (0..10).any(|_| worker.step(Time(0), NO_WAIT).is_err());
     assert!(failed && !worker.is_ready());
@@ -163,18 +165,21 @@ fn a_parked_shard_is_reused_unless_somebody_advanced() {
     for advanced in [false, true] {
         let bus = toy_bus(1, 1);
         let (mut one, mut two) = (worker(&bus, (0, 2)), worker(&bus, (1, 2)));
-        bus.append(&input(0), "a", "1");
+        let move_to = |one: &mut ToyWorker, two: &mut ToyWorker, name: &str| {
+            bus.pin(GROUP, &input(0), name);
+            bus.rebalance(GROUP);
+            settle_all(&mut [one, two], Time(0));
+        };
+        move_to(&mut one, &mut two, "toy.0.0");
+        append(&bus, &input(0), "a", "1");
         settle(&mut one, Time(0));
-        bus.reassign(GROUP, &input(0), "toy.0.1", false);
-        settle(&mut one, Time(0));
-        settle(&mut two, Time(0));
+        move_to(&mut one, &mut two, "toy.0.1");
         if advanced {
-            bus.append(&input(0), "a", "1");
+            append(&bus, &input(0), "a", "1");
             settle(&mut two, Time(0));
         }
-        bus.reassign(GROUP, &input(0), "toy.0.0", false);
-        settle(&mut two, Time(0));
-        bus.append(&input(0), "a", "5");
+        move_to(&mut one, &mut two, "toy.0.0");
+        append(&bus, &input(0), "a", "5");
         settle(&mut one, Time(0));
         let stats = one.stats();
         assert_eq!((stats.reused, stats.restores), if advanced { (0, 2) } else { (1, 1) });
@@ -182,11 +187,11 @@ fn a_parked_shard_is_reused_unless_somebody_advanced() {
     }
 }
 
-fn gated_bus() -> TestBus {
-    TestBus::new(&[("in", 2), ("side", 2), ("out", 2), ("toy.changelog", 2)], 1)
+fn gated_bus() -> SimBus {
+    bus_of(&["in", "side", "out"], 2, 1)
 }
 
-fn gated(bus: &TestBus, slot: (u32, u32)) -> Worker<Toy, Inline<ToyShard>> {
+fn gated(bus: &SimBus, slot: (u32, u32)) -> Worker<Toy, Inline<ToyShard>> {
     worker_of(bus, Toy { gated: true, ..Toy::default() }, Inline::default(), slot)
 }
 
@@ -194,19 +199,22 @@ fn gated(bus: &TestBus, slot: (u32, u32)) -> Worker<Toy, Inline<ToyShard>> {
 fn posts_wait_for_side_inputs_of_every_worker() {
     let bus = gated_bus();
     for partition in 0..2 {
-        bus.append(&input(partition), "post", "1");
+        append(&bus, &input(partition), "post", "1");
         // One without output: its position must be committed all the same.
-        bus.append(&TopicPartition::new("side", partition), "link", "1");
-        bus.append(&TopicPartition::new("side", partition), "link", "quiet");
+        append(&bus, &TopicPartition::new("side", partition), "link", "1");
+        append(&bus, &TopicPartition::new("side", partition), "link", "quiet");
     }
     // A trailing gap that no position will ever pass.
-    let foreign = bus.append_foreign(&TopicPartition::new("side", 0), "link", "1");
+    let foreign = append_foreign(&bus, &TopicPartition::new("side", 0), "link", "1");
     bus.end_foreign(foreign, false);
-    let mut one = gated(&bus, (0, 2));
+    for topic in ["in", "side"] {
+        bus.pin(GROUP, &TopicPartition::new(topic, 0), "toy.0.0");
+        bus.pin(GROUP, &TopicPartition::new(topic, 1), "toy.0.1");
+    }
+    let (mut one, mut two) = (gated(&bus, (0, 2)), gated(&bus, (1, 2)));
     settle(&mut one, Time(0));
     assert_eq!(values(&bus, &output(0)), ["0:link:1:1"], "the other worker has not forwarded its side input");
     assert!(!one.is_ready());
-    let mut two = gated(&bus, (1, 2));
     settle(&mut two, Time(0));
     settle(&mut two, Time(100));
     assert_eq!(values(&bus, &output(1)), ["0:link:1:1", "0:post:1:1"]);
@@ -225,9 +233,9 @@ fn posts_pause_under_pressure_while_side_inputs_flow() {
     let mut worker = worker_of(&bus, toy, Inline::default(), (0, 1));
     settle(&mut worker, Time(0));
     paused.store(true, Ordering::Release);
-    bus.append(&input(0), "post", "1");
+    append(&bus, &input(0), "post", "1");
     settle(&mut worker, Time(0));
-    bus.append(&TopicPartition::new("side", 0), "link", "1");
+    append(&bus, &TopicPartition::new("side", 0), "link", "1");
     settle(&mut worker, Time(0));
     assert_eq!(values(&bus, &output(0)), ["0:link:1:1"]);
     paused.store(false, Ordering::Release);
@@ -243,11 +251,11 @@ fn idle_shards_are_asked_once_a_second_and_told_whether_they_are_at_the_end() {
     assert_eq!(values(&bus, &output(0)), ["0:true"]);
     settle(&mut worker, Time(999));
     assert_eq!(values(&bus, &output(0)).len(), 1);
-    bus.append(&input(0), "a", "1");
+    append(&bus, &input(0), "a", "1");
     settle(&mut worker, Time(1_000));
     assert_eq!(values(&bus, &output(0)), ["0:true", "0:a:1:1"], "it had something to do");
     assert_eq!(values(&bus, &output(1)), ["0:true", "1000:true"], "the other had not");
-    let foreign = bus.append_foreign(&input(1), "a", "1");
+    let foreign = append_foreign(&bus, &input(1), "a", "1");
     settle(&mut worker, Time(2_000));
     assert_eq!(values(&bus, &output(1)).last().map(String::as_str), Some("2000:false"), "not read to its end");
     bus.end_foreign(foreign, true);
@@ -259,13 +267,13 @@ fn a_stop_finishes_what_was_taken() {
     let bus = toy_bus(1, 1);
     let mut worker = worker(&bus, (0, 1));
     settle(&mut worker, Time(0));
-    bus.inner().script.push_back((5, CommitState::Committed));
+    bus.script(5, CommitState::Committed);
     for n in 0..8 {
-        bus.append(&input(0), "a", "1");
+        append(&bus, &input(0), "a", "1");
         worker.step(Time(n), NO_WAIT).unwrap();
     }
     worker.stop();
-    bus.append(&input(0), "a", "1");
+    append(&bus, &input(0), "a", "1");
     let done = (0..100).any(|_| worker.step(Time(9), NO_WAIT).unwrap() == Step::Done);
     assert!(done);
     drop(worker);
@@ -277,15 +285,17 @@ fn a_stop_finishes_what_was_taken() {
 
 #[test]
 fn both_hosts_give_the_same_outputs() {
-    let run = |host: &mut dyn FnMut(&TestBus)| {
+    let run = |host: &mut dyn FnMut(&SimBus)| {
         let bus = toy_bus(3, 7);
-        bus.inner().script.extend([(1, CommitState::Aborted), (2, CommitState::Uncertain), (0, CommitState::Fenced)]);
+        for (looks, outcome) in [(1, CommitState::Aborted), (2, CommitState::Uncertain), (0, CommitState::Fenced)] {
+            bus.script(looks, outcome);
+        }
         for n in 0..60u32 {
-            bus.append(&input(n % 3), ["a", "b"][n as usize % 2], "3");
+            append(&bus, &input(n % 3), ["a", "b"][n as usize % 2], "3");
         }
         host(&bus);
         check_exactly_once(&bus, 3, "host");
-        (0..3).flat_map(|partition| bus.committed(&output(partition))).collect::<Vec<_>>()
+        (0..3).flat_map(|partition| committed(&bus, &output(partition))).collect::<Vec<_>>()
     };
     let inline = run(&mut |bus| settle(&mut worker(bus, (0, 1)), Time(0)));
     let arbiters = Arbiters::start().unwrap();

@@ -4,13 +4,9 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
 use super::super::ends;
-use super::super::host::Inline;
-use super::super::testbus::{Faults, NO_WAIT, TestBus};
-use super::super::toy::{Toy, ToyShard, expected};
-use super::super::worker::Worker;
-use super::{GROUP, check_exactly_once, input, position, toy_bus, worker};
-use crate::bus::{BusError, Position};
-use crate::domain::Time;
+use super::*;
+use crate::bus::sim::{Cheat, Faults};
+use crate::domain::Span;
 
 const SCHEDULES: u64 = 2_000;
 const PARTITIONS: u32 = 3;
@@ -18,9 +14,10 @@ const NAMES: [&str; 2] = ["toy.0.0", "toy.0.1"];
 
 struct World {
     rng: SmallRng,
-    bus: TestBus,
+    bus: SimBus,
     workers: [Option<Worker<Toy, Inline<ToyShard>>>; 2],
-    foreign: Vec<usize>,
+    /// (transaction, whether it is in an input).
+    foreign: Vec<(u64, bool)>,
     now: i64,
     why: String,
     seen: Seen,
@@ -37,6 +34,9 @@ struct Seen {
     reused: u64,
     ahead: u64,
     strays: u64,
+    /// Transactions that committed, and those that did not.
+    committed: u64,
+    aborted: u64,
 }
 
 #[test]
@@ -45,33 +45,44 @@ fn exactly_once_under_every_outcome_at_every_step() {
     let seeds = from.map_or(0..SCHEDULES, |seed| seed..seed + 1);
     let mut seen = Seen::default();
     for seed in seeds {
-        let mut world = World::new(seed);
+        let world = World::run(seed, None);
+        seen.add(&world.seen);
+    }
+    if from.is_none() {
+        let Seen { commits, aborts, uncertain, fenced, restores, reused, ahead, .. } = seen;
+        let all = [commits, aborts, uncertain, fenced, restores, reused, ahead, seen.committed, seen.aborted];
+        println!("{SCHEDULES} schedules: {all:?}; strays {}", seen.strays);
+        assert!(all.iter().all(|count| *count > SCHEDULES / 10), "the schedules miss something: {all:?}");
+    }
+}
+
+/// The schedules are worth something: each broken promise of the bus shows in one of the first few.
+#[test]
+fn a_bus_that_breaks_a_promise_is_found_out() {
+    for cheat in Cheat::ALL {
+        let found = (0..SCHEDULES).find(|seed| std::panic::catch_unwind(|| World::run(*seed, Some(cheat))).is_err());
+        println!("{cheat:?} by seed {found:?}");
+        assert!(found.is_some(), "{cheat:?} goes unnoticed");
+    }
+}
+
+impl World {
+    /// A whole schedule with its checks.
+    fn run(seed: u64, cheat: Option<Cheat>) -> World {
+        let mut world = World::new(seed, cheat);
         for _ in 0..world.rng.random_range(40..240) {
             world.act();
         }
         world.come_to_rest();
         world.check();
-        seen.add(&world.seen);
+        world
     }
-    if from.is_none() {
-        let all = [seen.commits, seen.aborts, seen.uncertain, seen.fenced, seen.restores, seen.reused, seen.ahead];
-        assert!(all.iter().all(|count| *count > SCHEDULES / 10), "the schedules miss something: {all:?}");
-    }
-    println!("seeds 0..{SCHEDULES}; strays {}", seen.strays);
-}
 
-impl World {
-    fn new(seed: u64) -> World {
+    fn new(seed: u64, cheat: Option<Cheat>) -> World {
         let mut rng = SmallRng::seed_from_u64(seed);
-        let bus = toy_bus(PARTITIONS, seed);
+        let bus = SimBus::new(SimOptions { cheat, ..toy_options(&["in", "out"], PARTITIONS, seed) }, Time(0));
         let workers = [Some(worker(&bus, (0, 2))), Some(worker(&bus, (1, 2)))];
-        bus.inner().faults = Faults {
-            unavailable: [0, 10, 60][rng.random_range(0..3)],
-            aborted: [0, 100, 300][rng.random_range(0..3)],
-            uncertain: [0, 50, 200][rng.random_range(0..3)],
-            fenced: [0, 50, 200][rng.random_range(0..3)],
-            pending_max: rng.random_range(0..4),
-        };
+        bus.set_faults(draw_faults(&mut rng));
         let why = format!("ENGINE_SEED={seed}");
         World { rng, bus, workers, foreign: Vec::new(), now: 1_000, why, seen: Seen::default() }
     }
@@ -79,20 +90,45 @@ impl World {
     fn act(&mut self) {
         let partition = self.rng.random_range(0..PARTITIONS);
         let which = self.rng.random_range(0..2);
-        match self.rng.random_range(0..100) {
-            0..60 => self.step(which),
-            60..80 => self.put_in(partition),
-            80..87 => self.now += [1, 20, 100, 1_000][self.rng.random_range(0..4)],
-            87..95 => {
-                let lost = self.rng.random_bool(0.3);
-                self.bus.reassign(GROUP, &input(partition), NAMES[which], lost);
+        match self.rng.random_range(0..1_000) {
+            0..600 => self.step(which),
+            600..800 => self.put_in(partition),
+            800..880 => {
+                let ms = [1, 20, 100, 1_000][self.rng.random_range(0..4)];
+                self.pass(ms);
             }
-            95..97 => {
+            880..930 => {
+                self.bus.pin(GROUP, &input(partition), NAMES[which]);
+                self.bus.rebalance(GROUP);
+            }
+            930..940 => self.stand_still(which),
+            940..970 => {
+                if self.rng.random_bool(0.7) {
+                    self.bus.crash(ProcessId(which as u32));
+                }
                 self.leave(which);
                 self.rejoin(which);
             }
+            970..973 => self.bus.restart_broker(Span(self.rng.random_range(1..1_000))),
+            973..978 => self.bus.compact(),
             _ => self.foreign_transaction(partition),
         }
+    }
+
+    fn pass(&mut self, ms: i64) {
+        self.now += ms;
+        self.bus.advance(Time(self.now));
+    }
+
+    /// A process is stopped for longer than a session: others take its partitions over, and it does not know.
+    fn stand_still(&mut self, which: usize) {
+        self.bus.pause(ProcessId(which as u32));
+        self.pass(10_000);
+        for _ in 0..self.rng.random_range(0..60) {
+            self.step(1 - which);
+            self.pass(5);
+        }
+        self.bus.resume(ProcessId(which as u32));
     }
 
     fn step(&mut self, which: usize) {
@@ -106,52 +142,52 @@ impl World {
         for _ in 0..self.rng.random_range(1..7) {
             let key = ["a", "b", "c"][self.rng.random_range(0..3)];
             let value = ["1", "2", "-5", "7", "skip", "moment", "quiet"][self.rng.random_range(0..7)];
-            self.bus.append(&input(partition), key, value);
+            append(&self.bus, &input(partition), key, value);
         }
     }
 
+    /// Somebody else's transaction in an input, or one that comes to nothing in a changelog.
     fn foreign_transaction(&mut self, partition: u32) {
         match self.foreign.pop() {
-            Some(transaction) => self.bus.end_foreign(transaction, self.rng.random_bool(0.5)),
-            None => self.foreign.push(self.bus.append_foreign(&input(partition), "f", "9")),
+            Some((transaction, is_input)) => {
+                self.bus.end_foreign(transaction, is_input && self.rng.random_bool(0.5));
+            }
+            None => {
+                let is_input = self.rng.random_bool(0.5);
+                let at = if is_input { input(partition) } else { changelog(partition) };
+                self.foreign.push((append_foreign(&self.bus, &at, "f", "9"), is_input));
+            }
         }
     }
 
-    /// A crash: whatever is open ends one way or the other.
     fn leave(&mut self, which: usize) {
         if let Some(worker) = self.workers[which].take() {
             self.seen.count(&worker);
         }
     }
 
+    /// The slot stays empty if the log is away.
     fn rejoin(&mut self, which: usize) {
-        let faults = std::mem::take(&mut self.bus.inner().faults);
-        self.workers[which] = Some(worker(&self.bus, (which as u32, 2)));
-        self.bus.inner().faults = faults;
-        // Partitions whose owner left while another's slot was theirs go to whoever is there.
-        for partition in 0..PARTITIONS {
-            let key = (GROUP.to_owned(), input(partition));
-            if !self.bus.inner().owners.contains_key(&key) {
-                self.bus.reassign(GROUP, &input(partition), NAMES[which], false);
-            }
-        }
+        self.workers[which] = try_worker(&self.bus, Toy::default(), Inline::default(), (which as u32, 2)).ok();
     }
 
-    /// Faults stop; within bounded steps everything must be consumed and nothing be open (I10).
+    /// Faults stop; within bounded steps everything must be consumed, nothing be open, nothing be under way (I10).
     fn come_to_rest(&mut self) {
-        self.bus.inner().faults = Faults::default();
-        for transaction in std::mem::take(&mut self.foreign) {
-            self.bus.end_foreign(transaction, true);
+        self.bus.set_faults(Faults::default());
+        for (transaction, is_input) in std::mem::take(&mut self.foreign) {
+            self.bus.end_foreign(transaction, is_input);
         }
-        for _ in 0..2_000 {
+        for _ in 0..4_000 {
             for which in 0..2 {
                 if let Some(worker) = &mut self.workers[which] {
                     worker.set_eager(true);
                 }
                 self.step(which);
             }
-            self.now += 5;
-            if self.is_drained().unwrap_or(false) {
+            self.pass(20);
+            let held: usize = self.workers.iter().flatten().map(|worker| worker.partitions().count()).sum();
+            let is_quiet = self.bus.next_event().is_none() && held == PARTITIONS as usize;
+            if is_quiet && self.is_drained().unwrap_or(false) {
                 return;
             }
         }
@@ -159,7 +195,8 @@ impl World {
     }
 
     fn is_drained(&self) -> Result<bool, BusError> {
-        ends::drained(&self.bus, &mut self.bus.clone(), &[(GROUP.to_owned(), vec!["in".into()])])
+        let bus = self.bus.connect(ONLOOKER);
+        ends::drained(&*bus, &mut *reader(&self.bus), &[(GROUP.to_owned(), vec!["in".into()])])
     }
 
     fn check(&mut self) {
@@ -170,10 +207,14 @@ impl World {
         }
         check_exactly_once(&self.bus, PARTITIONS, &self.why);
         assert_eq!(self.bus.open_transactions(), 0, "{}", self.why);
+        let seen = &mut self.seen;
+        self.bus.ended_since(&mut 0, &mut |ended| {
+            *(if ended.committed { &mut seen.committed } else { &mut seen.aborted }) += 1;
+        });
         let mut hosted = 0;
         for worker in self.workers.iter().flatten() {
             for (at, shard) in worker.host().shards() {
-                let (_, sums, seen) = expected(&self.bus.committed(at));
+                let (_, sums, seen) = expected(&committed(&self.bus, at));
                 assert_eq!(shard.sums, sums, "{}: {at:?}", self.why);
                 assert_eq!(shard.seen, seen, "{}: {at:?}", self.why);
                 assert!(shard.layers.is_empty(), "{}: open layers of {at:?}", self.why);
@@ -185,6 +226,27 @@ impl World {
         assert_eq!(hosted, PARTITIONS, "{}", self.why);
         self.leave(0);
         self.leave(1);
+    }
+}
+
+/// Each schedule has its own mix.
+fn draw_faults(rng: &mut SmallRng) -> Faults {
+    let mut draw = |rates: [u32; 3]| rates[rng.random_range(0..3)];
+    Faults {
+        unavailable: draw([0, 10, 60]),
+        aborted: draw([0, 100, 300]),
+        fenced: draw([0, 20, 100]),
+        request_lost: draw([0, 10, 50]),
+        response_lost: draw([0, 20, 100]),
+        delayed_end: draw([0, 20, 50]),
+        duplicated_end: draw([0, 20, 100]),
+        pending_max: draw([0, 1, 3]),
+        late_markers: draw([0, 50, 300]),
+        early_sends: draw([0, 500, 1_000]),
+        short_polls: draw([0, 100, 500]),
+        slow_fetch: draw([0, 5, 30]),
+        lagging_position: draw([0, 20, 100]),
+        late_revoke: draw([0, 100, 500]),
     }
 }
 
@@ -210,5 +272,7 @@ impl Seen {
         self.reused += other.reused;
         self.ahead += other.ahead;
         self.strays += other.strays;
+        self.committed += other.committed;
+        self.aborted += other.aborted;
     }
 }

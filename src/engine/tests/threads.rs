@@ -6,8 +6,8 @@ use super::super::clock::{Deadline, SystemClock};
 use super::super::runtime::Runtime;
 use super::*;
 
-fn runtime(bus: &TestBus) -> Runtime {
-    Runtime::new(Arc::new(bus.clone()), Arc::new(SystemClock), settings()).unwrap()
+fn runtime(bus: &SimBus) -> Runtime {
+    Runtime::new(bus.connect(ProcessId(0)), Arc::new(SystemClock), settings()).unwrap()
 }
 
 fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
@@ -25,7 +25,7 @@ fn it_drains_stops_and_starts_again_where_it_was() {
         let mut runtime = runtime(&bus);
         let directory = runtime.spawn(Arc::new(Toy::default()), 2).unwrap();
         for n in 0..200u32 {
-            bus.append(&input(n % 4), ["a", "b", "c"][n as usize % 3], ["1", "skip", "quiet"][n as usize % 3]);
+            append(&bus, &input(n % 4), ["a", "b", "c"][n as usize % 3], ["1", "skip", "quiet"][n as usize % 3]);
         }
         eventually("drained", || runtime.drained().unwrap());
         eventually("ready", || runtime.health().is_ready());
@@ -41,7 +41,7 @@ fn it_drains_stops_and_starts_again_where_it_was() {
 #[test]
 fn the_first_error_is_told() {
     let bus = toy_bus(1, 3);
-    bus.append(&TopicPartition::new("toy.changelog", 0), "a", "damaged");
+    append(&bus, &changelog(0), "a", "damaged");
     let mut runtime = runtime(&bus);
     runtime.spawn(Arc::new(Toy::default()), 1).unwrap();
     let failure = runtime.failure(Duration::from_secs(20)).map(|failure| failure.to_string());

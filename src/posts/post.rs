@@ -29,6 +29,8 @@ pub struct Draft {
     pub relation: Relation,
     /// The post of which this is a new version.
     pub edit_of: Option<Arc<Post>>,
+    /// A picture's id, on v1.1 statuses.
+    pub photo: Option<u64>,
     /// A BCP 47 tag, as the network guesses it.
     pub language: &'static str,
 }
@@ -68,6 +70,7 @@ impl Draft {
             urls: Vec::new(),
             relation: Relation::Own,
             edit_of: None,
+            photo: None,
             language: "en",
         }
     }
@@ -85,7 +88,8 @@ impl Draft {
         };
         let text = retweet_text(&original.draft.author.handle, &original.draft.text);
         let relation = Relation::Retweet(original.clone());
-        Draft { relation, language: original.draft.language, ..Draft::own(author, text) }
+        let (language, photo) = (original.draft.language, original.draft.photo);
+        Draft { relation, language, photo, ..Draft::own(author, text) }
     }
 
     /// A quote; the text ends in the quoted post's URL, as the network has it.

@@ -120,10 +120,9 @@ fn status(post: &Post, outermost: bool) -> Json {
         ("retweet_count", 0.into()),
         ("favorite_count", 0.into()),
         ("entities", entities::of_v1(&text, draft)),
-        ("favorited", false.into()),
-        ("retweeted", false.into()),
-        ("possibly_sensitive", false.into()),
     ]);
+    json.extend(draft.photo.map(|photo| ("extended_entities", object([("media", vec![media(photo)].into())]))));
+    json.extend([("favorited", false.into()), ("retweeted", false.into()), ("possibly_sensitive", false.into())]);
     json.extend(edit_history(post));
     json.extend([("lang", draft.language.into())]);
     json
@@ -148,6 +147,29 @@ fn related(post: &Post) -> Vec<(&'static str, Json)> {
             ]
         }
     }
+}
+
+/// A picture with its sizes.
+fn media(photo: u64) -> Json {
+    let size = |w: u64, h: u64, resize: &str| object([("w", w.into()), ("h", h.into()), ("resize", resize.into())]);
+    let sizes = [
+        ("thumb", size(150, 150, "crop")),
+        ("small", size(680, 510, "fit")),
+        ("medium", size(1200, 900, "fit")),
+        ("large", size(2048, 1536, "fit")),
+    ];
+    object([
+        ("id", photo.into()),
+        ("id_str", photo.to_string().into()),
+        ("indices", vec![0.into(), 23.into()].into()),
+        ("media_url", format!("http://pbs.twimg.com/media/{photo:x}.jpg").into()),
+        ("media_url_https", format!("https://pbs.twimg.com/media/{photo:x}.jpg").into()),
+        ("url", short_url(photo).into()),
+        ("display_url", format!("pic.twitter.com/{photo:x}").into()),
+        ("expanded_url", format!("https://twitter.com/i/web/status/{photo}/photo/1").into()),
+        ("type", "photo".into()),
+        ("sizes", object(sizes)),
+    ])
 }
 
 fn edit_history(post: &Post) -> Option<(&'static str, Json)> {
@@ -192,6 +214,7 @@ fn user_v1(user: &User) -> Json {
         ("profile_use_background_image", true.into()),
         ("profile_image_url", image.replace("https", "http").into()),
         ("profile_image_url_https", image.into()),
+        ("profile_banner_url", format!("https://pbs.twimg.com/profile_banners/{}/1500x500", user.id).into()),
         ("default_profile", true.into()),
         ("default_profile_image", false.into()),
         ("following", Json::Null),
@@ -279,7 +302,7 @@ fn source(post: &Post) -> &'static str {
 }
 
 /// `Tue Feb 12 15:01:00 +0000 2013`
-fn created_at(time: Time) -> String {
+pub fn created_at(time: Time) -> String {
     let moment = jiff::Timestamp::from_millisecond(time.0).unwrap_or_default();
     moment.strftime("%a %b %d %H:%M:%S +0000 %Y").to_string()
 }

@@ -1,6 +1,6 @@
 use super::*;
-use crate::demo::json::Style;
-use crate::demo::post::{Draft, Url};
+use crate::posts::json::Style;
+use crate::posts::post::{Draft, Url};
 use serde_json::Value;
 
 const LONG: &str = "A text that is longer than a status of the old kind may be, with an & and a < and some 日本語 before it \

@@ -1,4 +1,5 @@
-//! The demo's two ends of the log: what it writes into input topics, and what it reads back from output topics.
+//! The two ends of the log for whoever stands outside of the program: what a simulated network writes into input
+//! topics, and what it reads back from output topics.
 
 use std::time::Duration;
 
@@ -6,7 +7,7 @@ use anyhow::{Context, bail};
 
 use crate::bus::{Budget, Bus, BusWorker, CommitState, OutRecord, Reader, TopicPartition, WorkerSpec};
 
-/// Times that a batch of records is tried before the demo gives up.
+/// Times that a batch of records is tried before its writer gives up.
 const TRIES_MAX: u32 = 5;
 
 /// How long one commit may take.
@@ -24,14 +25,15 @@ pub struct Outputs {
 }
 
 impl Writer {
-    pub fn new(bus: &dyn Bus) -> anyhow::Result<Writer> {
+    /// A writer of this name; a second one of the same name fences the first.
+    pub fn new(bus: &dyn Bus, name: &str) -> anyhow::Result<Writer> {
         let worker = bus.worker(WorkerSpec {
-            group: "pay-by-tweet.demo".to_owned(),
-            name: "demo".to_owned(),
+            group: format!("pay-by-tweet.{name}"),
+            name: name.to_owned(),
             topics: Vec::new(),
             slot: (0, 1),
         });
-        Ok(Writer { worker: worker.context("the demo can't write to the log")? })
+        Ok(Writer { worker: worker.context("the log takes no writer")? })
     }
 
     /// Writes all records, visible together. A batch whose outcome is not known is written again: redelivery changes
@@ -50,11 +52,11 @@ impl Writer {
                 CommitState::Aborted => {}
                 CommitState::Uncertain => self.worker.recover()?,
                 state @ (CommitState::Pending | CommitState::Fenced) => {
-                    bail!("the demo's records were not committed: {state:?}");
+                    bail!("records were not committed: {state:?}");
                 }
             }
         }
-        bail!("the demo's records were not committed in {TRIES_MAX} tries")
+        bail!("records were not committed in {TRIES_MAX} tries")
     }
 }
 

@@ -1,0 +1,168 @@
+//! The thread that reads what comes out: it measures, keeps the books, and hands replies on to be posted.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::books::{Books, user};
+use super::firehose::Heard;
+use super::meter::{Meter, Way};
+use super::moment::{Moment, Watch};
+use super::process;
+use crate::bus::{Bus, BusError, Reader, TopicPartition};
+use crate::engine::worker::group_of;
+use crate::outside::Outputs;
+
+/// What is read back.
+pub const READ_BACK: [&str; 5] =
+    ["replies", "payments.authorized", "purchases.events", "fulfilment.orders", "dead-letters"];
+
+/// Pause between two looks: the grain of every latency.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+
+/// A sample is taken so often.
+const SAMPLE_EVERY: Duration = Duration::from_secs(1);
+
+/// What the watching thread and the writing one share.
+pub struct Shared {
+    pub books: Mutex<Books>,
+    pub meter: Mutex<Meter>,
+    /// Posts appended in this segment.
+    pub posts: AtomicU64,
+    pub stop: AtomicBool,
+    /// Processor time of the watching thread, in microseconds.
+    pub cpu_us: AtomicU64,
+}
+
+/// How far the program is behind.
+pub struct Gauge<'a> {
+    bus: &'a dyn Bus,
+    reader: Box<dyn Reader>,
+    posts: Vec<TopicPartition>,
+    inbox: Vec<TopicPartition>,
+    links: Vec<TopicPartition>,
+}
+
+#[derive(Deserialize)]
+struct ReplyRecord<'a> {
+    reply: &'a str,
+    kind: &'a str,
+    account: Option<&'a str>,
+    handle: Option<&'a str>,
+    in_reply_to: Option<&'a str>,
+    text: String,
+}
+
+/// Watches until it is told to stop. Users from `first_user` on are ours.
+pub fn watch(
+    shared: &Shared,
+    mut outputs: Outputs,
+    gauge: &mut Gauge<'_>,
+    heard: &Sender<Heard>,
+    first_user: u64,
+    watch: Watch,
+) -> anyhow::Result<()> {
+    let mut sampled = watch.now();
+    while !shared.stop.load(Ordering::Acquire) {
+        let read = outputs.read(&mut |topic, value| take(shared, topic, value, first_user, watch.now(), heard))?;
+        let now = watch.now();
+        if now >= sampled.after(SAMPLE_EVERY) {
+            sampled = now;
+            let (posts, inbox) = (gauge.posts()?, gauge.inbox()?);
+            lock(&shared.meter).sample(now, shared.posts.load(Ordering::Relaxed), posts, inbox);
+            shared.cpu_us.store((process::thread_cpu_seconds() * 1e6) as u64, Ordering::Relaxed);
+        }
+        if read == 0 {
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+    Ok(())
+}
+
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn take(shared: &Shared, topic: &str, value: &[u8], first_user: u64, now: Moment, heard: &Sender<Heard>) {
+    match topic {
+        "replies" => {
+            let Some((reply, kind)) = read_reply(value).filter(|(reply, _)| reply.user >= first_user) else { return };
+            if let (true, Some(post)) = (kind, reply.in_reply_to) {
+                lock(&shared.meter).record(Way::TweetToPrompt, post, now);
+            }
+            // Nobody listens any more once the load is over.
+            let _ = heard.send(reply);
+        }
+        "payments.authorized" => {
+            if let Some(paid) = lock(&shared.books).payment(value) {
+                let mut meter = lock(&shared.meter);
+                meter.record(Way::ConfirmToPayment, paid.confirm_post, now);
+                meter.record(Way::TweetToPayment, paid.order_post, now);
+            }
+        }
+        "purchases.events" => lock(&shared.books).event(value),
+        "fulfilment.orders" => lock(&shared.books).order(value),
+        _ => lock(&shared.books).dead_letter(),
+    }
+}
+
+/// A reply to somebody, and whether it is a prompt.
+fn read_reply(value: &[u8]) -> Option<(Heard, bool)> {
+    let record: ReplyRecord<'_> = serde_json::from_slice(value).ok()?;
+    let is_prompt = record.kind == "prompt";
+    let heard = Heard {
+        reply: record.reply.to_owned(),
+        user: user(record.account?),
+        handle: record.handle.unwrap_or_default().to_owned(),
+        in_reply_to: record.in_reply_to.and_then(|id| id.parse().ok()),
+        text: record.text,
+        is_prompt,
+    };
+    Some((heard, is_prompt))
+}
+
+impl<'a> Gauge<'a> {
+    pub fn new(bus: &'a dyn Bus, topic: &str) -> Result<Gauge<'a>, BusError> {
+        let all = |topic: &str| -> Result<Vec<TopicPartition>, BusError> {
+            Ok((0..bus.partitions(topic)?).map(|partition| TopicPartition::new(topic, partition)).collect())
+        };
+        Ok(Gauge {
+            bus,
+            reader: bus.reader()?,
+            posts: all(topic)?,
+            inbox: all("accounts.inbox")?,
+            links: all("accounts.links")?,
+        })
+    }
+
+    /// Posts that the screen has not consumed.
+    pub fn posts(&mut self) -> Result<u64, BusError> {
+        behind(self.bus, &mut *self.reader, "screen", &self.posts)
+    }
+
+    /// Records that the accounts have not consumed.
+    pub fn inbox(&mut self) -> Result<u64, BusError> {
+        behind(self.bus, &mut *self.reader, "accounts", &self.inbox)
+    }
+
+    /// Links that the accounts have not seen.
+    pub fn links(&mut self) -> Result<u64, BusError> {
+        let screened = behind(self.bus, &mut *self.reader, "screen", &self.links)?;
+        if screened > 0 { Ok(screened) } else { self.inbox() }
+    }
+}
+
+/// Records behind a stage's committed positions.
+fn behind(bus: &dyn Bus, reader: &mut dyn Reader, stage: &str, all: &[TopicPartition]) -> Result<u64, BusError> {
+    let group = group_of(stage);
+    let mut sum = 0;
+    for at in all {
+        // The end is looked up last, so that what comes meanwhile is not missed.
+        let position = bus.position(&group, at)?.map_or(0, |position| position.offset);
+        sum += reader.end(at)?.saturating_sub(position);
+    }
+    Ok(sum)
+}
