@@ -17,6 +17,7 @@
 //! - [`config`]: typed settings, validated once, at the edge.
 //! - [`pipeline`], [`app`], [`feed`], [`pacing`]: the program put together, run on threads, fed from files.
 //! - [`http`], [`demo`], [`cli`], [`telemetry`]: what people and machines see of it.
+//! - [`audit`]: judges a run by its topics, by an implementation of the rules of its own.
 //! - [`load`]: a synthetic firehose, its latencies and its truth.
 //! - [`posts`], [`outside`]: posts made up, and the log's ends for whoever simulates a network: demo and load.
 //!
@@ -43,6 +44,7 @@
 
 pub mod accounts;
 pub mod app;
+pub mod audit;
 pub mod bus;
 pub mod cli;
 pub mod config;

@@ -31,6 +31,8 @@ mod check;
 mod harness;
 #[path = "conversations/invariants.rs"]
 mod invariants;
+#[path = "conversations/model.rs"]
+mod model;
 #[path = "conversations/orders.rs"]
 mod orders;
 #[path = "conversations/outcome.rs"]
@@ -42,6 +44,8 @@ mod shapes;
 #[path = "conversations/talk.rs"]
 mod talk;
 
+#[path = "conversations/broken.rs"]
+mod broken;
 #[path = "conversations/buys.rs"]
 mod buys;
 #[path = "conversations/cancels.rs"]
@@ -60,6 +64,8 @@ mod feedback;
 mod limits;
 #[path = "conversations/own_words.rs"]
 mod own_words;
+#[path = "conversations/random.rs"]
+mod random;
 #[path = "conversations/sources.rs"]
 mod sources;
 #[path = "conversations/standing.rs"]

@@ -40,6 +40,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("posts", &["domain", "wire"]),
     ("outside", &["bus"]),
     ("load", &["domain", "bus", "wire", "config", "engine::clock", "engine::worker", "posts", "outside"]),
+    ("audit", &["domain", "wire", "bus", "config"]),
     ("demo", ANY),
     ("cli", ANY),
     ("lib", &[]),

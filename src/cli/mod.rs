@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 use crate::config::{ConfigErrors, LogFormat, Settings};
 
 pub mod account;
+pub mod audit;
 pub mod check;
 pub mod demo;
 pub mod launch;
@@ -40,6 +41,8 @@ enum Command {
     Account(account::AccountArgs),
     /// Print the offers with their stock and funnel
     Offers(account::OffersArgs),
+    /// Judge a run by its committed topics: exit 0 if it is clean, 1 with what is wrong
+    Audit(audit::AuditArgs),
     /// Check the configuration and the offers
     Check(check::CheckArgs),
     /// Print the JSON Schemas of the topics
@@ -63,6 +66,7 @@ impl Cli {
             Command::Tap(args) => tap::run(&args),
             Command::Account(args) => account::account(&args),
             Command::Offers(args) => account::offers(&args),
+            Command::Audit(args) => audit::run(&args),
             Command::Check(args) => return check::run(&args),
             Command::Schema(args) => schema::run(&args),
         };

@@ -123,10 +123,22 @@ impl Account {
     }
 
     /// The first change from an order's time on that stops it, with its reason: an unlink, a card that is no longer
-    /// active, a freeze. An unlink from before the order may be read late; it stops the order all the same.
+    /// active, a freeze. One from before the order may be read late; it stops the order all the same.
     pub fn stopped_after(&self, ordered_at: Time) -> Option<(Time, Reason, Option<PostId>)> {
-        if self.standing_at(ordered_at).link.is_none() {
+        let standing = self.standing_at(ordered_at);
+        if standing.link.is_none() {
             return Some((ordered_at, Reason::Unlinked, None));
+        }
+        if standing.frozen {
+            let before = self.links.iter().take_while(|entry| entry.at <= ordered_at);
+            let freezes = before.filter_map(|entry| match entry.change {
+                LinkChange::Freeze(post) => Some(post),
+                _ => None,
+            });
+            return Some((ordered_at, Reason::Frozen, freezes.last()));
+        }
+        if standing.card != Some(CardStatus::Active) {
+            return Some((ordered_at, Reason::CardNotActive, None));
         }
         self.links.iter().filter(|entry| entry.at >= ordered_at).find_map(|entry| match entry.change {
             LinkChange::Unlink => Some((entry.at, Reason::Unlinked, None)),
@@ -168,8 +180,10 @@ impl Account {
 
     /// Purchases that wait plus records kept early: what `limits.pending_per_account` bounds.
     pub fn pending(&self) -> usize {
-        let kept = self.extras.as_deref().map_or(0, |e| e.confirms.len() + e.cancels.len() + e.deletions.len());
-        self.waiting() + kept
+        let Some(extras) = self.extras.as_deref() else { return self.waiting() };
+        let of = |deleted: &DeletedPost, p: &Purchase| p.order_post == deleted.post || p.order_version == deleted.post;
+        let early = extras.deletions.iter().filter(|deleted| !self.purchases.iter().any(|p| of(deleted, p)));
+        self.waiting() + extras.confirms.len() + extras.cancels.len() + early.count()
     }
 
     /// Purchases that wait.

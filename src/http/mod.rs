@@ -7,6 +7,7 @@
 //! | `/metrics` | everybody | Prometheus' text format |
 //! | `/v1/offers` | everybody | every offer with its stock and funnel |
 //! | `/v1/accounts/{network:id}` | bearer token | what is remembered of an account |
+//! | `/v1/ends/{topic}` | bearer token | where its partitions begin and end, and how far a group has come |
 //! | `/v1/tap/{topic}` | bearer token | a topic's committed records, one JSON line each |
 //!
 //! The server has threads of its own and only asks: shards by messages through the directory, the log by a reader.
@@ -16,6 +17,7 @@ mod access;
 mod accounts;
 mod answer;
 mod endpoint;
+mod ends;
 mod offers;
 mod page;
 mod status;
@@ -45,6 +47,7 @@ use tap::Taps;
 
 pub use accounts::account_json;
 pub use endpoint::{ClientError, Endpoint, EndpointFile, client_get, new_secret, read_endpoint, write_endpoint};
+pub use ends::{Ends, PartitionEnds};
 pub use offers::offers_json;
 pub use tap_line::tap_line;
 
@@ -163,6 +166,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .service(resource("/metrics", get().to(status::metrics)))
         .service(resource("/v1/accounts/{account}", get().to(accounts::account)))
         .service(resource("/v1/offers", get().to(offers::offers)))
+        .service(resource("/v1/ends/{topic}", get().to(ends::ends)))
         .service(resource("/v1/tap/{topic}", get().to(tap::tap)))
         .default_service(web::to(nowhere));
 }

@@ -159,6 +159,13 @@ const TABLE: Table = &[
         t.expect(&["alice gift: ordered > cancelled(cancelled_by_user) !no_purchase", "alice hears cancelled"]);
         t.decided_at_once("a payment");
     }),
+    ("against a kept confirm that never could pay the cancel wins, earlier or not", |t| {
+        t.linked(ALICE);
+        t.post(ALICE, "15:04:00", CANCEL);
+        t.post(ALICE, "15:03:00", "RT @bob: #ConfirmAmexGiftCard25");
+        t.post(ALICE, "15:01:00", BUY);
+        t.expect(&["alice gift: ordered > cancelled(cancelled_by_user) !manual_retweet", "alice hears cancelled"]);
+    }),
     ("who cancelled may order again", |t| {
         t.linked(ALICE);
         t.post(ALICE, "15:01:00", BUY);

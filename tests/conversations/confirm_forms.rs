@@ -170,6 +170,22 @@ const TABLE: Table = &[
         t.quote(ALICE, "15:05:00", CONFIRM, &prompt);
         t.buys_the_gift(ALICE);
     }),
+    ("a quote of the second of two own prompts pays the second", |t| {
+        t.gift(|offer| offer.per_account = Some(2));
+        t.only(&[Shape::V2]);
+        prompted(t);
+        let second = t.post(ALICE, "15:07:00", "another #BuyAmexGiftCard25");
+        let prompt = t.prompt_of(ALICE, second, "15:07:02");
+        t.posted(ALICE, "prompt", &prompt, "15:07:02");
+        t.quote(ALICE, "15:08:00", CONFIRM, &prompt.left_out());
+        t.expect(&[
+            "alice gift: ordered > prompted",
+            "alice gift: ordered > prompted > authorized > fulfilled",
+            "alice hears prompt, prompt, purchased",
+            "alice pays 1500 USD",
+        ]);
+        t.record("payments.authorized", json!({"order_post": second.to_string()}));
+    }),
     ("a quote of anything else never confirms, whatever it says", |t| {
         let order = ordered(t);
         let prompt = t.prompt_of(BOB, order, "15:01:02");

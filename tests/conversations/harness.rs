@@ -7,6 +7,7 @@ use pay_by_tweet::domain::{Span, Time};
 use pay_by_tweet::pipeline::InlinePipeline;
 use serde_json::json;
 
+use crate::model::{self, Run};
 use crate::outcome::{OUTPUTS, Outcome, text};
 use crate::people::{ms, name_of, rfc};
 use crate::shapes::Shape;
@@ -30,8 +31,20 @@ pub enum Delivery {
     Again,
 }
 
-/// Tells the steps, which may stand in another order than the talk's own.
+/// Tells the steps, which may stand in another order than the talk's own. The model must agree with what comes of it.
 pub fn tell(talk: &Talk, steps: &[Step], shape: Shape, pace: Pace, delivery: Delivery) -> Result<Outcome, String> {
+    let run = written(talk, steps, shape, pace, delivery)?;
+    let found = model::violations(&settings_of(talk)?, &run);
+    let found: Vec<String> = found.iter().map(|violation| format!("   {violation}")).collect();
+    if found.is_empty() { Ok(run.outcome) } else { Err(found.join("\n")) }
+}
+
+/// What the talk makes the program write.
+pub fn run_of(talk: &Talk) -> Result<Run, String> {
+    written(talk, &talk.steps, talk.shapes[0], Pace::OneByOne, Delivery::Once)
+}
+
+fn written(talk: &Talk, steps: &[Step], shape: Shape, pace: Pace, delivery: Delivery) -> Result<Run, String> {
     let mut teller = Teller::new(talk, shape, delivery, pace)?;
     for step in steps {
         let is_post = matches!(step, Step::Post { .. });
@@ -47,7 +60,7 @@ pub fn tell(talk: &Talk, steps: &[Step], shape: Shape, pace: Pace, delivery: Del
     if delivery == Delivery::Again {
         teller.repeat_all()?;
     }
-    teller.outcome()
+    teller.written()
 }
 
 /// The settings of a conversation: the contract's, and what it sets itself.
@@ -86,6 +99,7 @@ struct Teller {
     appended: Vec<Appended>,
     /// Replies that the gateway told of.
     told: Vec<String>,
+    may_lack_replies: bool,
 }
 
 impl Teller {
@@ -101,7 +115,9 @@ impl Teller {
         let pipeline = InlinePipeline::with_sources(&settings, &talk.offers, Time(clock), live, sources);
         let mut pipeline = pipeline.map_err(|error| format!("{error:#}"))?;
         pipeline.run().map_err(|error| format!("{error:#}"))?;
-        Ok(Teller { pipeline, shape, delivery, pace, clock, appended: Vec::new(), told: Vec::new() })
+        let may_lack_replies = talk.may_lack_replies;
+        let (appended, told) = (Vec::new(), Vec::new());
+        Ok(Teller { pipeline, shape, delivery, pace, clock, appended, told, may_lack_replies })
     }
 
     fn run(&mut self) -> Result<(), String> {
@@ -122,7 +138,10 @@ impl Teller {
                 self.append(topic, *partition, key, value.to_string().into_bytes())
             }
             Step::Posted { user, kind, outcome, at } => {
-                let (reply, account) = self.untold_reply(user.handle, kind)?;
+                let (reply, account) = match self.untold_reply(user.handle, kind) {
+                    Err(_) if self.may_lack_replies => return Ok(()),
+                    found => found?,
+                };
                 let mut fate = json!({"reply": reply, "account": account, "at": rfc(*at)});
                 match outcome {
                     Ok(post) => fate["post"] = json!(post.to_string()),
@@ -196,6 +215,11 @@ impl Teller {
             outcome.add(topic, self.records(topic)?)?;
         }
         Ok(outcome)
+    }
+
+    fn written(&self) -> Result<Run, String> {
+        let outcome = self.outcome()?;
+        Ok(Run { inbox: self.records("accounts.inbox")?, offers: self.records("offers.inbox")?, outcome })
     }
 }
 

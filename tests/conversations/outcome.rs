@@ -41,6 +41,15 @@ impl Outcome {
         self.topics.get(topic).into_iter().flatten().map(|(_, value)| value)
     }
 
+    /// Tampers with the values of a topic.
+    pub fn change(&mut self, topic: &str, change: impl FnOnce(&mut Vec<Value>)) {
+        let records = self.topics.get_mut(topic).expect("an output topic");
+        let record = records[0].0.clone();
+        let mut values: Vec<Value> = records.iter().map(|(_, value)| value.clone()).collect();
+        change(&mut values);
+        *records = values.into_iter().map(|value| (record.clone(), value)).collect();
+    }
+
     /// One fact a line, sorted.
     pub fn lines(&self) -> Vec<String> {
         let mut lines: Vec<String> = self.lives().into_iter().map(|(_, life)| life).collect();

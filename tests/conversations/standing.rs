@@ -154,6 +154,28 @@ const TABLE: Table = &[
             "alice hears prompt, frozen, cancelled",
         ]);
     }),
+    ("a freeze from before the order that is read after it stops it all the same", |t| {
+        t.linked(ALICE);
+        t.post(ALICE, "15:02:00", BUY);
+        t.post(ALICE, "15:01:00", "#FreezeMyCard");
+        t.post(ALICE, "15:05:00", CONFIRM);
+        t.expect(&[
+            "alice gift: ordered > prompted > cancelled(frozen) !no_purchase",
+            "alice hears prompt, frozen, cancelled",
+        ]);
+        t.decided_at_once("a buy that is read before the freeze orders first");
+    }),
+    ("a suspension from before the order that is read after it stops it all the same", |t| {
+        t.linked(ALICE);
+        t.post(ALICE, "15:02:00", BUY);
+        t.card(ALICE, "suspended", "15:01:00");
+        t.post(ALICE, "15:05:00", CONFIRM);
+        t.expect(&[
+            "alice gift: ordered > prompted > cancelled(card_not_active) !no_purchase",
+            "alice hears prompt, cancelled",
+        ]);
+        t.event_at("cancelled", "15:02:00");
+    }),
     ("a native retweet of somebody's freeze freezes nobody", |t| {
         ordered(t);
         let tweet = said(BOB, "15:06:00", "#FreezeMyCard");

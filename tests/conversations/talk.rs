@@ -67,6 +67,8 @@ pub struct Talk {
     pub decided_at_once: Option<&'static str>,
     /// Why a record that comes again, long after, may be news.
     pub news_again: Option<&'static str>,
+    /// What the gateway tells of a reply is left out where there was no such reply.
+    pub may_lack_replies: bool,
     place: (String, u32),
     lateness: i64,
 }
@@ -85,6 +87,7 @@ impl Talk {
             records: Vec::new(),
             decided_at_once: None,
             news_again: None,
+            may_lack_replies: false,
             place: ("tweets".to_owned(), 0),
             lateness: 5 * 60_000,
         }

@@ -62,6 +62,16 @@ const TABLE: Table = &[
             "bob hears waitlisted, prompt",
         ]);
     }),
+    ("freed when the watermark has passed the whole window", |t| {
+        bob_waits(t, 1);
+        t.watermark("18:00:00");
+        t.expect(&[
+            "alice gift: ordered > prompted > expired",
+            "alice hears prompt, expired",
+            "bob gift: ordered > waitlisted > prompted > expired",
+            "bob hears waitlisted, prompt, expired",
+        ]);
+    }),
     ("freed by a cancel", |t| {
         bob_waits(t, 1);
         let cancel = t.post(ALICE, "15:13:00", CANCEL);

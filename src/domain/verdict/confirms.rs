@@ -84,8 +84,8 @@ impl Judge<'_> {
         }
     }
 
-    /// The oldest purchase that waits and for which the confirm is on time; else the one that it concerns: one that
-    /// waits and for which it is late, else the latest that has ended.
+    /// The oldest purchase that waits and for which the confirm is on time and of a form that pays; else the one that
+    /// it concerns: one that waits, else the latest that has ended.
     fn target_of(&self, confirm: &KeptConfirm) -> Target {
         let user = self.id.user;
         let addressed = || self.account.purchases.iter().enumerate().filter(|(_, p)| addresses(confirm, p, user));
@@ -96,7 +96,8 @@ impl Judge<'_> {
         let reached = || addressed().filter(|(_, p)| p.window_from <= confirm.time);
         let prompted = || reached().filter(|(_, p)| p.state == State::Prompted);
         let on_time = prompted().filter(|(_, p)| p.deadline.is_some_and(|deadline| confirm.time <= deadline));
-        let oldest = on_time.min_by_key(|(index, p)| (p.ordered_at, *index));
+        let fitting = on_time.filter(|(_, p)| form_rejection(confirm, p, user).is_none());
+        let oldest = fitting.min_by_key(|(index, p)| (p.ordered_at, *index));
         let concerned = oldest
             .or_else(|| prompted().min_by_key(|(index, p)| (p.ordered_at, *index)))
             .or_else(|| reached().filter(|(_, p)| !p.state.waits()).max_by_key(|(index, p)| (p.ordered_at, *index)));
@@ -246,7 +247,7 @@ fn addresses(confirm: &KeptConfirm, purchase: &Purchase, user: u64) -> bool {
 }
 
 /// Why the form of this confirm can't pay this purchase; `None` if it can.
-fn form_rejection(confirm: &KeptConfirm, purchase: &Purchase, user: u64) -> Option<Reason> {
+pub(super) fn form_rejection(confirm: &KeptConfirm, purchase: &Purchase, user: u64) -> Option<Reason> {
     match &confirm.how {
         ConfirmForm::Words => None,
         ConfirmForm::Never(reason) => Some(*reason),

@@ -216,6 +216,7 @@ impl Judge<'_> {
             StockVerdict::Waitlisted => {
                 self.transit(index, State::Waitlisted, None, at, Some(post));
                 self.reply_about(index, ReplyKind::Waitlisted, at, Some(version), None);
+                self.cancel_by_kept(index);
             }
             StockVerdict::SoldOut => self.sell_out(index, at, Some(post)),
             StockVerdict::Freed { .. } | StockVerdict::Exhausted { .. } => {}
@@ -228,6 +229,8 @@ impl Judge<'_> {
         let waitlisted = self.account.purchases[index].state == State::Waitlisted;
         match answer.verdict {
             StockVerdict::Freed { at } if waitlisted => {
+                // Read out of order, what freed the unit may be earlier than the order: nothing before it confirms.
+                let at = at.max(self.account.purchases[index].ordered_at);
                 self.account.purchases[index].window_from = at;
                 self.prompt(index, at, None, None);
             }
@@ -248,15 +251,22 @@ impl Judge<'_> {
     /// Opens the confirm window: our own lag never shortens it, since on live sources it counts from the wall clock of
     /// the last tick at the earliest. Then whatever confirm was kept for this purchase is judged.
     fn prompt(&mut self, index: usize, at: Time, post: Option<PostId>, handle: Option<String>) {
-        let windows = self.rules.windows;
+        let deadline = self.deadline_of(self.account.purchases[index].window_from);
         let purchase = &mut self.account.purchases[index];
-        let from = Some(purchase.window_from.after(windows.reply_grace)).max(self.clock);
-        purchase.deadline = from.map(|from| from.after(windows.confirm_window));
+        purchase.deadline = deadline;
         let version = purchase.order_version;
         let id = purchase.id;
         self.transit(index, State::Prompted, None, at, post);
         self.reply_about(index, ReplyKind::Prompt, at, Some(version), handle);
         self.judge_kept_for(id);
+        self.cancel_by_kept(index);
+    }
+
+    /// The end of a window that opens now.
+    pub(super) fn deadline_of(&self, window_from: Time) -> Option<Time> {
+        let windows = self.rules.windows;
+        let seen = Some(window_from.after(windows.reply_grace)).max(self.clock);
+        seen.map(|seen| seen.after(windows.confirm_window))
     }
 }
 

@@ -1,7 +1,8 @@
 //! What ends a purchase before it is paid: cancel, deletion, unlink, card status, freeze, a prompt that failed to post.
 
 use super::Judge;
-use crate::domain::account::{CancelScope, KeptCancel};
+use super::confirms::form_rejection;
+use crate::domain::account::{CancelScope, KeptCancel, KeptConfirm};
 use crate::domain::events::{Event, Reply, ReplyKind, Voided};
 use crate::domain::ids::{PostId, Uuid};
 use crate::domain::intent::{DeletedPost, LinkChange, LinkMessage, PostIntent, PromptFate, StockAction};
@@ -108,38 +109,52 @@ impl Judge<'_> {
         true
     }
 
+    /// The first cancel that was read before its buy, unless an earlier confirm is kept that pays.
     fn kept_cancel_for(&self, index: usize) -> Option<Stop> {
         let extras = self.account.extras.as_deref()?;
+        let stop = self.first_cancel_of(index)?;
         let purchase = &self.account.purchases[index];
-        let cancels = extras.cancels.iter().filter(|k| k.time >= purchase.ordered_at && k.scope.covers(purchase));
+        let deadline = self.deadline_of(purchase.window_from);
+        let confirms = extras.confirms.iter().filter(|k| k.tags.contains(&purchase.terms.confirm));
+        let mut confirms = confirms.filter(|k| form_rejection(k, purchase, self.id.user).is_none());
+        let pays = |k: &KeptConfirm| k.time >= purchase.ordered_at && k.time < stop.at && Some(k.time) <= deadline;
+        if confirms.any(pays) { None } else { Some(stop) }
+    }
+
+    /// A cancel that was read before its buy holds even where an earlier confirm came to nothing.
+    pub(super) fn cancel_by_kept(&mut self, index: usize) {
+        if self.account.purchases[index].state.waits()
+            && let Some(stop) = self.first_cancel_of(index)
+        {
+            self.cancel(index, &stop);
+        }
+    }
+
+    fn first_cancel_of(&self, index: usize) -> Option<Stop> {
+        let purchase = &self.account.purchases[index];
+        let cancels = self.account.extras.as_deref()?.cancels.iter();
+        let cancels = cancels.filter(|k| k.time >= purchase.ordered_at && k.scope.covers(purchase));
         let first = cancels.min_by_key(|k| (k.time, k.id))?;
-        let confirms = extras.confirms.iter().filter(|k| k.time >= purchase.ordered_at);
-        let confirmed = confirms.filter(|k| k.tags.contains(&purchase.terms.confirm)).any(|k| k.time < first.time);
-        (!confirmed).then_some(Stop {
-            reason: Reason::CancelledByUser,
-            at: first.time,
-            post: Some(first.id),
-            answer: Some(first.id),
-        })
+        let (at, post) = (first.time, Some(first.id));
+        Some(Stop { reason: Reason::CancelledByUser, at, post, answer: post })
     }
 
     /// The deletion of an order before it is paid cancels it; of anything else it changes nothing.
     pub(super) fn delete(&mut self, deleted: DeletedPost) {
         let stop = Stop { reason: Reason::Deleted, at: deleted.time, post: Some(deleted.post), answer: None };
-        let mut known = false;
         for index in 0..self.account.purchases.len() {
             let purchase = &self.account.purchases[index];
             if purchase.order_post != deleted.post && purchase.order_version != deleted.post {
                 continue;
             }
-            known = true;
             if matches!(purchase.state, State::Ordered | State::Waitlisted | State::Prompted) {
                 self.cancel(index, &stop);
             }
         }
         let passed = self.watermark.is_some_and(|mark| mark > deleted.time);
         let kept = &mut self.account.extras().deletions;
-        if !known && !passed && !kept.iter().any(|k| k.post == deleted.post) {
+        // Kept though it hit: another version of the post may be read later, with another order.
+        if !passed && !kept.iter().any(|k| k.post == deleted.post) {
             kept.push(deleted);
         }
     }

@@ -1,0 +1,147 @@
+//! What an account says: predictions, in the order in which they must come.
+
+use crate::domain::{Link, PostId, PostIntent, PurchaseId, Reason, ReplyKind, State, StockAction, Terms, Time, Uuid};
+use crate::wire::uuids::uuid_of;
+
+use super::account::{Account, Now};
+use super::kept::Confirm;
+use super::purchase::Purchase;
+use super::said::{Expected, Said};
+
+const HOUR_MS: i64 = 3_600_000;
+
+impl Account {
+    pub fn say(&mut self, index: Option<usize>, said: Said) {
+        let purchase = index.map(|index| &self.purchases[index]);
+        let id = purchase.map(|purchase| purchase.id);
+        let offer = purchase.map(|purchase| purchase.terms.offer.clone());
+        self.push(Expected { purchase: id, offer, said, optional: false });
+    }
+
+    /// The purchase came to its present state.
+    pub fn tell_event(
+        &mut self,
+        index: usize,
+        from: Option<State>,
+        reason: Option<Reason>,
+        at: Time,
+        post: Option<PostId>,
+    ) {
+        let to = self.purchases[index].state;
+        self.say(Some(index), Said::Event { from, to, reason, at, post });
+    }
+
+    /// `from` and `to` are the present state.
+    pub fn tell_rejected_confirm(&mut self, index: usize, confirm: &Confirm, reason: Reason, optional: bool) {
+        let Purchase { id, ref terms, state, .. } = self.purchases[index];
+        let (at, post) = (confirm.time, Some(confirm.post));
+        let said = Said::Event { from: Some(state), to: state, reason: Some(reason), at, post };
+        self.push(Expected { purchase: Some(id), offer: Some(terms.offer.clone()), said, optional });
+    }
+
+    pub fn tell_refusal(&mut self, id: PurchaseId, intent: &PostIntent, terms: &Terms, reason: Reason, optional: bool) {
+        let (at, post) = (intent.time, Some(intent.id));
+        let said = Said::Event { from: None, to: State::Rejected, reason: Some(reason), at, post };
+        self.push(Expected { purchase: Some(id), offer: Some(terms.offer.clone()), said, optional });
+    }
+
+    /// A reply about a purchase that was opened.
+    pub fn tell(&mut self, index: usize, kind: ReplyKind, in_reply_to: Option<PostId>) {
+        let id = reply_id(kind, self.purchases[index].id);
+        if self.handle_is_known(None) {
+            self.say(Some(index), Said::Reply { direct: false, id, kind, in_reply_to });
+        }
+    }
+
+    pub fn tell_privately(&mut self, index: usize, kind: ReplyKind) {
+        let purchase = &self.purchases[index];
+        let (id, in_reply_to) = (direct_id(kind, purchase.id), Some(purchase.version));
+        self.say(Some(index), Said::Reply { direct: true, id, kind, in_reply_to });
+    }
+
+    /// A reply that could not be posted is told directly, once.
+    pub fn tell_directly(&mut self, told: &Expected, order: Option<PostId>) {
+        let (Said::Reply { direct: false, kind, in_reply_to, .. }, Some(purchase)) = (&told.said, told.purchase) else {
+            return;
+        };
+        let id = direct_id(*kind, purchase);
+        if !self.replies.contains_key(&id) {
+            let said = Said::Reply { direct: true, id, kind: *kind, in_reply_to: order.or(*in_reply_to) };
+            self.push(Expected { said, optional: order.is_none(), ..told.clone() });
+        }
+    }
+
+    pub fn tell_frozen(&mut self, intent: &PostIntent) {
+        let id = uuid_of(&format!("reply|frozen|{}|{}", self.id, intent.first_id));
+        let said = Said::Reply { direct: false, id, kind: ReplyKind::Frozen, in_reply_to: Some(intent.id) };
+        self.push(Expected { purchase: None, offer: None, said, optional: false });
+    }
+
+    /// A reply to a buy that opened nothing, within the bound of an hour; whether it is told.
+    pub fn tell_courtesy(
+        &mut self,
+        id: PurchaseId,
+        kind: ReplyKind,
+        intent: &PostIntent,
+        terms: &Terms,
+        optional: bool,
+        now: Now<'_>,
+    ) -> bool {
+        if !self.handle_is_known(intent.handle.as_ref()) {
+            return false;
+        }
+        let hour = intent.time.0.div_euclid(HOUR_MS);
+        // Where posts of several hours are read in turns, it is left open how many are told.
+        let in_turns = self.courtesies.len() > 1;
+        let told = self.courtesies.entry(hour).or_default();
+        let over = *told >= now.rules.limits.replies_per_hour;
+        *told += 1;
+        if over && !in_turns {
+            return false;
+        }
+        let optional = optional || over;
+        let said = Said::Reply { direct: false, id: reply_id(kind, id), kind, in_reply_to: Some(intent.id) };
+        self.push(Expected { purchase: Some(id), offer: Some(terms.offer.clone()), said, optional });
+        !over
+    }
+
+    pub fn mail(&mut self, index: usize, kind: ReplyKind, link: &Link) {
+        let id = uuid_of(&name_of("email", kind, self.purchases[index].id));
+        self.say(Some(index), Said::Email { id, kind, email_ref: link.email_ref.clone() });
+    }
+
+    pub fn ask(&mut self, index: usize, action: StockAction, at: Time) {
+        self.say(Some(index), Said::Stock { action, at });
+    }
+
+    fn handle_is_known(&self, told: Option<&String>) -> bool {
+        told.is_some() || self.standing.last_link().is_some()
+    }
+
+    fn push(&mut self, expected: Expected) {
+        if let Said::Reply { id, .. } = &expected.said {
+            self.replies.insert(*id, expected.clone());
+        }
+        self.out.push(expected);
+    }
+}
+
+impl Expected {
+    pub fn is_reply(&self, of: ReplyKind) -> bool {
+        matches!(&self.said, Said::Reply { direct: false, kind, .. } if *kind == of)
+    }
+}
+
+fn reply_id(kind: ReplyKind, purchase: PurchaseId) -> Uuid {
+    uuid_of(&name_of("reply", kind, purchase))
+}
+
+fn direct_id(kind: ReplyKind, purchase: PurchaseId) -> Uuid {
+    uuid_of(&name_of("direct", kind, purchase))
+}
+
+/// The name of which an id is the UUIDv5: `reply|prompt|<purchase>`.
+fn name_of(what: &str, kind: ReplyKind, purchase: PurchaseId) -> String {
+    let purchase = uuid::Uuid::from_bytes(purchase.0).hyphenated();
+    format!("{what}|{}|{purchase}", kind.name())
+}

@@ -1,0 +1,309 @@
+//! The auditor: judges a run by its committed topics alone.
+//!
+//! It is a second opinion. It shares the wire's codecs and the domain's data types with the program, and no rule: what
+//! a conversation must come to is judged by [`conversation`], a model of its own; stock, funnels, envelopes, dead
+//! letters and how records of different topics agree, by the other files here.
+//!
+//! | file | what it judges |
+//! |---|---|
+//! | `conversation` | I1, I2, I3, I5: every output of the accounts stage, predicted from `accounts.inbox` |
+//! | `ledger` | I2, I3, I8: events are chains; payment, order, reply and e-mail belong together |
+//! | `stock` | I4: holds, sales, releases and waitlists, counted anew |
+//! | `funnel` | running totals are the sums of what was said |
+//! | `envelope`, `shape` | headers, ids, keys, members; I11 |
+//! | `letters` | I9: dead letters name what is there, and what is damaged has one |
+//! | `truth` | that a load generator's conversations all came to what they had to |
+//! | `cut`, `log` | passes over a whole log, a share of the accounts at a time |
+//! | `story` | a violation as the conversation that it belongs to |
+//!
+//! [`Auditor::see`] takes record after record and costs a few microseconds each; nothing is read twice.
+
+pub mod conversation;
+mod cut;
+mod envelope;
+mod found;
+mod funnel;
+mod ledger;
+mod letters;
+pub mod log;
+mod rules;
+mod shape;
+mod share;
+mod stock;
+pub mod story;
+mod tally;
+pub mod truth;
+mod violation;
+
+use rustc_hash::FxHashSet;
+use serde_json::Value;
+
+use self::conversation::Conversations;
+use self::envelope::Envelopes;
+use self::funnel::Funnels;
+use self::ledger::Ledger;
+use self::letters::Letters;
+use self::stock::Stock;
+use crate::domain::{
+    AccountId, AccountMessage, InboxRecord, LinkChange, LinkMessage, OfferMessage, OffersRecord, Time,
+};
+use crate::wire::internal;
+
+pub use self::cut::{Bounds, Cut, CutError};
+pub use self::found::{Found, VIOLATIONS_MAX, Whose};
+pub use self::rules::Rules;
+pub use self::share::{Part, Share};
+pub use self::tally::{OfferTally, Tally};
+pub use self::violation::{Invariant, Violation};
+
+/// A committed record as a reader sees it; `topic` without `topics.prefix`.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    pub topic: &'a str,
+    pub partition: u32,
+    pub offset: u64,
+    pub timestamp: Time,
+    pub key: Option<&'a [u8]>,
+    pub value: Option<&'a [u8]>,
+    pub headers: &'a [(String, Vec<u8>)],
+}
+
+/// Judges records as they come: within a partition in order, an inbox record before the outputs that it caused, else
+/// in any order.
+pub struct Auditor {
+    rules: Rules,
+    share: Share,
+    /// What is seen now may lack what belongs to it: it lies behind the cut of a running system.
+    open: bool,
+    /// Accounts that open messages went to, and whether there were open ticks.
+    reached: FxHashSet<AccountId>,
+    ticked: bool,
+    conversations: Conversations,
+    ledger: Ledger,
+    stock: Stock,
+    funnels: Funnels,
+    letters: Letters,
+    envelopes: Envelopes,
+    tally: Tally,
+    found: Found,
+}
+
+impl Auditor {
+    pub fn new(rules: Rules) -> Auditor {
+        Auditor {
+            share: Share::WHOLE,
+            open: false,
+            reached: FxHashSet::default(),
+            ticked: false,
+            conversations: Conversations::new(rules),
+            ledger: Ledger::default(),
+            stock: Stock::default(),
+            funnels: Funnels::default(),
+            letters: Letters::default(),
+            envelopes: Envelopes::default(),
+            tally: Tally::default(),
+            found: Found::default(),
+            rules,
+        }
+    }
+
+    /// Judges input records by their shape, too: what is damaged must have a dead letter. `posts` are the topics that
+    /// carry posts.
+    pub fn judging_inputs(mut self, posts: Vec<String>, record_bytes_max: usize) -> Auditor {
+        self.letters = Letters::judging(posts, record_bytes_max);
+        self
+    }
+
+    /// A record of any topic; changelogs and unknown topics are passed over.
+    pub fn see(&mut self, seen: &Seen<'_>) {
+        self.tally.count(seen.topic, self.share);
+        match seen.topic {
+            "accounts.inbox" => self.see_accounts_inbox(seen),
+            "offers.inbox" => self.see_offers_inbox(seen),
+            "accounts.changelog" | "offers.changelog" => {}
+            topic if shape::members_of(topic).is_some() => self.see_output(seen),
+            _ => self.letters.see_input(seen, self.open),
+        }
+    }
+
+    /// From here on what is seen is `open`: it may still lack what it causes or belongs to.
+    pub fn set_open(&mut self, open: bool) {
+        self.open = open;
+    }
+
+    /// Nothing is to come any more: what is due and missing is a violation.
+    pub fn at_rest(&mut self) {
+        self.end_pass(&|_| false);
+        self.judge_totals();
+    }
+
+    pub fn take_violations(&mut self) -> Vec<Violation> {
+        self.found.extend(self.conversations.take_violations());
+        let mut violations = self.found.take();
+        // A prediction may hold a card, and whoever reads of a violation must not.
+        violations.iter_mut().for_each(|violation| self.envelopes.hide_cards(&mut violation.what));
+        violations
+    }
+
+    /// How often each invariant was checked, and how many violations there were.
+    pub fn found(&self) -> &Found {
+        &self.found
+    }
+
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// Begins a pass over all topics that looks at one share of the accounts and offers. Totals go on.
+    fn begin_pass(&mut self, share: Share) {
+        self.share = share;
+        self.open = false;
+        self.reached = FxHashSet::default();
+        self.ticked = false;
+        self.conversations = Conversations::new(self.rules);
+        self.ledger = Ledger::default();
+        self.stock = Stock::default();
+        self.funnels = Funnels::default();
+        self.letters.begin_pass();
+        self.envelopes.begin_pass(share);
+    }
+
+    /// What is due and missing in the present share, unless it is `forgiven`.
+    fn end_pass(&mut self, forgiven: &dyn Fn(&Violation) -> bool) {
+        let before = self.found.begin_forgiving();
+        self.rest_conversations();
+        self.ledger.at_rest(&mut self.found, &mut self.tally);
+        self.stock.at_rest(&mut self.found, &mut self.tally);
+        self.funnels.at_rest(&mut self.found, &mut self.tally);
+        if self.share.has_the_rest() {
+            self.letters.at_rest(&mut self.found, &mut self.tally);
+        }
+        self.tally.open += self.found.forgive(before, forgiven);
+    }
+
+    /// What is missing may be what an open message is about to cause, or an open tick, which ends only what waits.
+    fn rest_conversations(&mut self) {
+        self.found.extend(self.conversations.take_violations());
+        let before = self.found.begin_forgiving();
+        self.conversations.at_rest();
+        self.found.extend(self.conversations.take_violations());
+        let mut reached = std::mem::take(&mut self.reached);
+        if self.ticked {
+            let waiting = self.ledger.lives().filter(|(_, life)| life.waits());
+            reached.extend(waiting.filter_map(|(_, life)| life.account));
+        }
+        let is_reached = |violation: &Violation| violation.account.is_some_and(|account| reached.contains(&account));
+        self.tally.open += self.found.forgive(before, &is_reached);
+    }
+
+    /// Holds the purchases of the present share against a truth file.
+    fn judge_truth(&mut self, lines: impl std::io::BufRead, summary: &mut truth::Summary) -> anyhow::Result<()> {
+        let of_share = truth::judge(lines, &self.ledger, self.share, &self.tally, &mut self.found)?;
+        summary.conversations = of_share.conversations;
+        summary.open += of_share.open;
+        Ok(())
+    }
+
+    fn judge_totals(&mut self) {
+        self.tally.judge(&mut self.found);
+    }
+
+    fn see_accounts_inbox(&mut self, seen: &Seen<'_>) {
+        let Ok(record) = internal::decode_inbox(seen.key, seen.value.unwrap_or_default()) else {
+            return self.letters.see_damaged(seen, self.open);
+        };
+        if let InboxRecord::To(account, message) = &record {
+            self.learn(*account, message);
+        }
+        match record {
+            _ if self.share.part == Part::Offers => {}
+            InboxRecord::To(account, _) if !self.share.has_account(account) => {}
+            InboxRecord::Deletions(network, mut deletions) => {
+                deletions.retain(|(user, _)| self.share.has_account(AccountId { network, user: *user }));
+                if self.open {
+                    self.reached.extend(deletions.iter().map(|(user, _)| AccountId { network, user: *user }));
+                }
+                self.conversations.inbox(seen.partition, seen.offset, &InboxRecord::Deletions(network, deletions));
+            }
+            record => {
+                match &record {
+                    InboxRecord::To(account, _) if self.open => drop(self.reached.insert(*account)),
+                    InboxRecord::Tick(_) => self.ticked |= self.open,
+                    _ => {}
+                }
+                self.conversations.inbox(seen.partition, seen.offset, &record);
+            }
+        }
+    }
+
+    /// What is needed of a message beside the conversation.
+    fn learn(&mut self, account: AccountId, message: &AccountMessage) {
+        match message {
+            AccountMessage::Link(LinkMessage { change: LinkChange::Link(link), .. }) => {
+                self.envelopes.learn_card(&link.card);
+            }
+            AccountMessage::Stock(answer) => {
+                self.stock.answer(account, answer, (self.share, self.open), &mut self.found);
+            }
+            AccountMessage::Post(intent) if self.share.has_account(account) => self.ledger.post(account, intent),
+            _ => {}
+        }
+    }
+
+    fn see_offers_inbox(&mut self, seen: &Seen<'_>) {
+        let Ok(record) = internal::decode_offers(seen.value.unwrap_or_default()) else {
+            return self.letters.see_damaged(seen, self.open);
+        };
+        let OffersRecord::To(offer, message) = &record else { return };
+        if let OfferMessage::Stock(request) = message
+            && self.share.has_account(request.account)
+        {
+            self.conversations.stock_request(request, offer);
+        }
+        if !self.share.has_offer(offer) {
+            return;
+        }
+        match message {
+            OfferMessage::Published(published) => self.stock.publish(offer, published, &mut self.found),
+            OfferMessage::Withdrawn { .. } => {}
+            OfferMessage::Stock(request) => self.stock.request(offer, request, self.open, &mut self.found),
+            OfferMessage::Funnel(delta) => self.funnels.add(offer, delta, self.open),
+        }
+    }
+
+    fn see_output(&mut self, seen: &Seen<'_>) {
+        let Some(value) = seen.value else { return };
+        let Ok(value) = serde_json::from_slice::<Value>(value) else {
+            let place = format!("{} {}:{} is no JSON", seen.topic, seen.partition, seen.offset);
+            return self.found.add(Invariant::I8, Whose::default(), place);
+        };
+        let whose = Whose { account: shape::account(&value), purchase: shape::id(&value, "purchase") };
+        if !self.is_own(seen, &value, whose) {
+            return;
+        }
+        if !self.envelopes.see(seen, &value, whose, &mut self.found) {
+            return;
+        }
+        match seen.topic {
+            "offers.funnel" => self.funnels.see(&value, &mut self.found),
+            "dead-letters" => self.letters.see_letter(&value, &mut self.found),
+            topic => {
+                self.ledger.see(topic, &value, whose, self.open, &mut self.found, &mut self.tally);
+                self.conversations.output(topic, &value);
+            }
+        }
+    }
+
+    /// Whether the present share has this output record. Orders name no account: their purchase tells, so events are
+    /// to be seen before orders where there are several shares.
+    fn is_own(&self, seen: &Seen<'_>, value: &Value, whose: Whose) -> bool {
+        match (seen.topic, whose.account) {
+            _ if self.share == Share::WHOLE => true,
+            (_, Some(account)) => self.share.has_account(account),
+            ("offers.funnel", _) => self.share.has_offer(value["offer"].as_str().unwrap_or_default()),
+            ("fulfilment.orders", _) => whose.purchase.is_some_and(|purchase| self.ledger.knows(purchase)),
+            // Dead letters and announcements are few.
+            _ => self.share.has_the_rest(),
+        }
+    }
+}
