@@ -16,8 +16,10 @@
 //! - [`screen`], [`accounts`], [`offers`]: the three stages.
 //! - [`config`]: typed settings, validated once, at the edge.
 //! - [`pipeline`], [`app`], [`feed`], [`pacing`]: the program put together, run on threads, fed from files.
+//! - [`planted`]: bugs for the proofs to notice, in no program that ships.
 //! - [`http`], [`demo`], [`cli`], [`telemetry`]: what people and machines see of it.
 //! - [`audit`]: judges a run by its topics, by an implementation of the rules of its own.
+//! - [`simulation`]: the whole program on a faulty log, on one thread, from one seed.
 //! - [`load`]: a synthetic firehose, its latencies and its truth.
 //! - [`posts`], [`outside`]: posts made up, and the log's ends for whoever simulates a network: demo and load.
 //!
@@ -58,8 +60,10 @@ pub mod offers;
 pub mod outside;
 pub mod pacing;
 pub mod pipeline;
+pub mod planted;
 pub mod posts;
 pub mod screen;
+pub mod simulation;
 pub mod telemetry;
 pub mod text;
 pub mod wire;

@@ -117,7 +117,7 @@ fn pieces(firehose: &Firehose, fed: Fed) -> Vec<(u32, Vec<Post>)> {
         for (index, post) in firehose.of_partition(partition).into_iter().enumerate() {
             let turn = match fed {
                 Fed::Slices => post.arrival / SLICE_MS,
-                Fed::OneByOne => i64::from(partition) << 32 | index as i64 / 700,
+                Fed::OneByOne => (i64::from(partition) << 32) | (index as i64 / 700),
             };
             pieces.entry((turn, partition)).or_default().push(post);
         }

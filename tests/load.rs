@@ -138,7 +138,10 @@ fn what_must_come_out_comes_out() {
     let (finished, log) = load(&house, &options(&house, 600.0, 5, 0.3), |bus| bus, &mut |_| {});
     let report = &finished.report;
     assert!(report.is_as_expected(), "{:?}", report.deviations);
-    assert_eq!((report.posts, report.rate_asked), (3000, 600.0));
+    // Who waited for a prompt may post after the end of the schedule, on top of it.
+    let scheduled = (600.0 * 5.0) as u64;
+    assert!((scheduled..scheduled + scheduled / 20).contains(&report.posts), "{} posts", report.posts);
+    assert_eq!(report.rate_asked, 600.0);
     assert_eq!(report.rows.len(), 20, "every behaviour comes: {:?}", report.rows);
     check_truth(&finished, &*log);
     let events = outputs::values(&*log, "purchases.events");

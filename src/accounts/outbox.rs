@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::bus::OutRecord;
 use crate::domain::{Event, FunnelDelta, OfferMessage, OffersRecord, Reason, ReplyKind, State, Time, Transition};
+use crate::planted::{self, Bug};
 use crate::wire::texts::Texts;
 use crate::wire::{internal, outputs};
 
@@ -84,7 +85,8 @@ impl Outbox {
     fn add_to_funnel(&mut self, transition: &Transition) {
         let counts_nothing =
             matches!(transition.to, State::Waitlisted | State::Approving | State::Paying | State::Rejected);
-        if transition.from == Some(transition.to) || counts_nothing {
+        let changed = transition.from != Some(transition.to) || planted::is(Bug::FunnelCountsRejections);
+        if !changed || counts_nothing {
             return;
         }
         let delta = self.funnel.entry(transition.terms.offer.clone()).or_default();

@@ -10,9 +10,12 @@ use crate::bus::{OutRecord, TopicPartition};
 use crate::domain::account::Account;
 use crate::domain::verdict::Judge;
 use crate::domain::watermark::Watermark;
-use crate::domain::{AccountId, AccountMessage, DeletedPost, InboxRecord, Network, Rules, Terms, Tick, Time};
+use crate::domain::{
+    AccountId, AccountMessage, DeletedPost, InboxRecord, LinkChange, Network, Rules, Terms, Tick, Time,
+};
 use crate::engine::pressure::{Pressure, PressureGauge};
 use crate::engine::shard::{Batch, Decided, InRecord, Item, RestoreError, Shard};
+use crate::planted::{self, Bug};
 use crate::telemetry;
 use crate::wire::internal;
 use crate::wire::texts::Texts;
@@ -154,12 +157,17 @@ impl AccountsShard {
     fn changelog(&self, out: &mut Outbox) {
         let topic: Arc<str> = Arc::from(codec::CHANGELOG);
         let partition = Some(self.at.partition);
+        let partition = if planted::is(Bug::ChangelogInPartitionZero) { Some(0) } else { partition };
         for (id, account) in self.table.changed() {
+            if account.is_none() && planted::is(Bug::TombstoneMissing) {
+                continue;
+            }
             let key = Some(id.to_string().into_bytes());
             let value = account.map(codec::encode_account);
             out.records.push(OutRecord { topic: topic.clone(), partition, key, value, headers: Vec::new() });
         }
-        if self.layers.back().is_some_and(|layer| layer.watermark.is_some()) {
+        let moved = self.layers.back().is_some_and(|layer| layer.watermark.is_some());
+        if moved && !planted::is(Bug::WatermarkNotLogged) {
             let value = Some(internal::encode_watermark(&self.watermark));
             let key = Some(WATERMARK_KEY.to_vec());
             out.records.push(OutRecord { topic, partition, key, value, headers: Vec::new() });
@@ -181,14 +189,20 @@ impl Shard for AccountsShard {
         self.table.open_layer();
         self.layers.push_back(Layer { watermark: None, counts: Counts::default() });
         let mut out = Outbox::new();
-        for item in &batch.items {
+        let early = planted::is(Bug::ChangelogBeforeLastRecord);
+        for (index, item) in batch.items.iter().enumerate() {
+            if early && index + 1 == batch.items.len() {
+                self.changelog(&mut out);
+            }
             match item {
                 Item::Record(record) => self.read(record, &mut out),
                 Item::Moment(_) => {}
             }
         }
         out.flush_funnel();
-        self.changelog(&mut out);
+        if !early {
+            self.changelog(&mut out);
+        }
         if let Some(layer) = self.layers.back_mut() {
             layer.counts = std::mem::take(&mut out.counts);
         }
@@ -211,7 +225,9 @@ impl Shard for AccountsShard {
 
     fn take_back(&mut self) {
         self.table.take_back();
-        if let Some(Layer { watermark: Some(before), .. }) = self.layers.pop_back() {
+        if let Some(Layer { watermark: Some(before), .. }) = self.layers.pop_back()
+            && !planted::is(Bug::WatermarkNotTakenBack)
+        {
             self.watermark = before;
         }
     }
@@ -225,6 +241,10 @@ impl Shard for AccountsShard {
         let id = std::str::from_utf8(key).ok().and_then(AccountId::parse);
         let id = id.ok_or_else(|| bad("is no account".to_owned()))?;
         let mut account = value.map(codec::decode_account).transpose().map_err(|e| bad(e.to_string()))?;
+        if planted::is(Bug::FreezeNotRestored) {
+            let links = account.iter_mut().map(|account| &mut account.links);
+            links.for_each(|links| links.retain(|entry| !matches!(entry.change, LinkChange::Freeze(_))));
+        }
         for purchase in account.iter_mut().flat_map(|account| &mut account.purchases) {
             intern(&mut self.terms, &mut purchase.terms);
         }

@@ -2,7 +2,9 @@
 //! the members of the contract, and no card token where none belongs (I11).
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
+use memchr::memmem::Finder;
 use rustc_hash::FxHashSet;
 use serde_json::Value;
 
@@ -34,6 +36,7 @@ struct Cards {
 
 /// How card tokens begin.
 const CARD: &[u8] = b"tok_";
+static FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(CARD));
 
 /// The CloudEvents headers of a record, as far as they are UTF-8.
 #[derive(Default)]
@@ -196,7 +199,7 @@ impl Cards {
             if self.any_form {
                 return runs(bytes).any(known);
             }
-            let begins = memchr::memmem::find_iter(bytes, CARD);
+            let begins = FINDER.find_iter(bytes);
             begins.filter_map(|begin| runs(&bytes[begin..]).next()).any(known)
         };
         let in_headers = || seen.headers.iter().any(|(_, value)| told_in(value));

@@ -16,6 +16,7 @@ pub mod launch;
 pub mod load;
 pub mod run;
 pub mod schema;
+pub mod simulate;
 pub mod tap;
 
 pub use check::EXIT_CONFIG;
@@ -41,6 +42,8 @@ enum Command {
     Account(account::AccountArgs),
     /// Print the offers with their stock and funnel
     Offers(account::OffersArgs),
+    /// Run the program against a faulty log and talkative people, seed by seed
+    Simulate(simulate::SimulateArgs),
     /// Judge a run by its committed topics: exit 0 if it is clean, 1 with what is wrong
     Audit(audit::AuditArgs),
     /// Check the configuration and the offers
@@ -66,6 +69,7 @@ impl Cli {
             Command::Tap(args) => tap::run(&args),
             Command::Account(args) => account::account(&args),
             Command::Offers(args) => account::offers(&args),
+            Command::Simulate(args) => simulate::run(&args),
             Command::Audit(args) => audit::run(&args),
             Command::Check(args) => return check::run(&args),
             Command::Schema(args) => schema::run(&args),

@@ -9,6 +9,7 @@ use super::offer::Tag;
 use super::purchase::{Purchase, Reason};
 use super::time::Time;
 use super::{PurchaseId, Rules, Span, State};
+use crate::planted::{self, Bug};
 
 /// The private state of one account. Small where nothing unusual happened: a million of them are in memory at once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -104,7 +105,8 @@ impl Account {
 
     /// Lets go of the extras when there is nothing in them; called after every message.
     pub fn tidy(&mut self) {
-        if self.extras.as_deref().is_some_and(Extras::is_empty) {
+        let passivated = planted::is(Bug::RefusalForgotten) && self.links.is_empty() && self.pending() == 0;
+        if passivated || self.extras.as_deref().is_some_and(Extras::is_empty) {
             self.extras = None;
         }
     }
@@ -206,7 +208,8 @@ impl Account {
         let purchases = self.purchases.iter().filter_map(|p| p.ends_at(rules).or_else(|| p.forget_at(rules)));
         let extras = self.extras.iter().flat_map(|extras| extras.wakes(rules));
         let confirms = self.extras.iter().flat_map(|extras| &extras.confirms);
-        let confirms = confirms.filter(|kept| !self.waits_in_line(kept)).map(|kept| kept.time);
+        let kept_on = |kept: &KeptConfirm| self.waits_in_line(kept) || planted::is(Bug::EarlyConfirmKept);
+        let confirms = confirms.filter(|kept| !kept_on(kept)).map(|kept| kept.time);
         let unlinked = match self.links.last() {
             Some(LinkMessage { at, change: LinkChange::Unlink }) => Some(at.after(rules.windows.forget_after)),
             _ => None,

@@ -1,6 +1,8 @@
 //! Event time: milliseconds since the Unix epoch, UTC. Time is always a parameter here; nothing in the domain reads a
 //! clock.
 
+use crate::planted::{self, Bug};
+
 /// A moment in milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(pub i64);
@@ -29,6 +31,15 @@ impl Time {
     /// `self - span`, stopping at the beginning of representable time.
     pub fn before(self, span: Span) -> Time {
         Time(self.0.saturating_sub(span.0))
+    }
+
+    /// Whether a watermark has *passed* this moment: when it is later. A confirm of the deadline's own millisecond is
+    /// still on time.
+    pub fn is_passed_by(self, mark: Time) -> bool {
+        if planted::is(Bug::DeadlineLate) {
+            return self.after(Span(1)) < mark;
+        }
+        self < mark || (planted::is(Bug::DeadlineEarly) && self == mark)
     }
 
     /// The number of the UTC day that holds this moment (day 0 is 1970-01-01).

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::intent::{SourceId, Tick};
 use super::time::Time;
+use crate::planted::{self, Bug};
 
 /// The highest time told per source, and what follows from it: the watermark is the minimum over all sources of the
 /// newest topology, undefined until each has ticked, and never moves back.
@@ -32,13 +33,14 @@ impl Watermark {
         for (index, time) in &tick.marks {
             let Some(source) = tick.sources.get(*index as usize) else { continue };
             let Some(mark) = self.marks.get_mut(source) else { continue };
-            if mark.is_none_or(|old| old < *time) {
+            if mark.is_none_or(|old| old < *time || (planted::is(Bug::WatermarkGoesBack) && old > *time)) {
                 *mark = Some(*time);
                 moved = true;
             }
         }
-        let lowest = self.marks.values().copied().min().flatten();
-        self.value = self.value.max(lowest);
+        let counts = |mark: &Option<Time>| mark.is_some() || !planted::is(Bug::WatermarkOfSeenSources);
+        let lowest = self.marks.values().copied().filter(counts).min().flatten();
+        self.value = if planted::is(Bug::WatermarkGoesBack) { lowest } else { self.value.max(lowest) };
         self.clock = self.clock.max(tick.clock);
         moved || before != (self.value, self.clock, self.topology)
     }

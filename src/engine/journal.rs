@@ -1,5 +1,6 @@
 //! A table that can take back what was done to it, batch by batch, at a cost of what was touched.
 
+use crate::planted::{self, Bug};
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 
@@ -72,13 +73,19 @@ impl<K: Clone + Eq + Hash, V: Clone> Journaled<K, V> {
     }
 
     pub fn drop_oldest_layer(&mut self) {
-        self.layers.pop_front();
+        if planted::is(Bug::CommitDropsNewest) {
+            self.layers.pop_back();
+        } else if !planted::is(Bug::LayerLeaked) {
+            self.layers.pop_front();
+        }
     }
 
     /// Puts back what the newest layer touched; gives each key with the value that it had before and the one that it
     /// lost.
     pub fn take_back(&mut self, mut changed: impl FnMut(&K, Option<&V>, Option<&V>)) {
-        let Some(layer) = self.layers.pop_back() else { return };
+        let oldest_first = planted::is(Bug::TakenBackOldestFirst);
+        let layer = if oldest_first { self.layers.pop_front() } else { self.layers.pop_back() };
+        let Some(layer) = layer else { return };
         for (key, before) in layer.before {
             let lost = match before.clone() {
                 Some(value) => self.map.insert(key.clone(), value),

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use super::settings::PARKED_SHARDS_MAX;
 use crate::bus::{Position, TopicPartition};
+use crate::planted::{self, Bug};
 
 /// The parked shards of one worker, oldest first, at most [`PARKED_SHARDS_MAX`] (I12).
 #[derive(Debug)]
@@ -33,7 +34,7 @@ impl<S> Parked<S> {
     pub fn take(&mut self, at: &TopicPartition, position: &Position) -> Option<S> {
         let index = self.shards.iter().position(|(parked, _, _)| parked == at)?;
         let (_, parked_at, shard) = self.shards.remove(index)?;
-        (parked_at == *position).then_some(shard)
+        (parked_at == *position || planted::is(Bug::ParkedShardTrusted)).then_some(shard)
     }
 }
 

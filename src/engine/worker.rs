@@ -18,6 +18,7 @@ use super::stage::Stage;
 use super::stats::WorkerStats;
 use crate::bus::{Budget, Bus, BusError, BusWorker, Polled, Reader, TopicPartition, WorkerSpec};
 use crate::domain::Time;
+use crate::planted::{self, Bug};
 use assign::Revoking;
 use commit::{Phase, Unit};
 
@@ -265,7 +266,7 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
         let room = (settings.batch.records_max as u64).saturating_sub(held.gathered()).max(1);
         let budget = Budget { records_max: room as usize, bytes_max: settings.batch.bytes_max };
         bus.poll(budget, wait, &mut |at, record| match held.find(at) {
-            Some(row) if row.is_live() && row.fetch == Fetch::Running => {
+            Some(row) if row.is_live() && (row.fetch == Fetch::Running || planted::is(Bug::StraysTaken)) => {
                 stats.records += 1;
                 row.take_in(record, stage.admit(at, record));
             }
@@ -287,7 +288,7 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
         self.stats.batches += batches.len() as u64;
         let decided = self.host.decide(batches)?;
         let unit = Unit::new(shards, decided, &mut self.held);
-        if self.in_flight.is_some() {
+        if self.in_flight.is_some() && !planted::is(Bug::AheadSentEarly) {
             self.ahead = Some(unit);
             self.stats.decided_ahead += 1;
         } else {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::funnel::Totals;
 use crate::domain::{AccountId, Offer, PurchaseId, StockRequest, Time};
 use crate::engine::journal::Journaled;
+use crate::planted::{self, Bug};
 
 /// What is known of one offer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -81,6 +82,11 @@ impl Book {
         let entry = self.entry(offer);
         let (mut head, tail) = (entry.head, entry.tail);
         let mut first = None;
+        if planted::is(Bug::LineFromItsEnd) {
+            let last =
+                (head..tail).map(|place| (offer.to_owned(), place)).rfind(|place| self.line.get(place).is_some());
+            first = last.and_then(|place| self.line.remove(&place));
+        }
         while head < tail && first.is_none() {
             first = self.line.remove(&(offer.to_owned(), head));
             head += 1;
@@ -105,7 +111,9 @@ impl Book {
 
     pub fn take_back(&mut self) {
         self.entries.take_back(|_, _, _| {});
-        self.claims.take_back(|_, _, _| {});
+        if !planted::is(Bug::ClaimsNotTakenBack) {
+            self.claims.take_back(|_, _, _| {});
+        }
         self.line.take_back(|_, _, _| {});
     }
 }

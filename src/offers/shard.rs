@@ -13,6 +13,7 @@ use crate::domain::{
     PurchaseId, StockAction, StockAnswer, StockRequest, StockVerdict, Time, Uuid,
 };
 use crate::engine::shard::{Batch, Decided, InRecord, Item, RestoreError, Shard};
+use crate::planted::{self, Bug};
 use crate::telemetry;
 use crate::wire::texts::Texts;
 use crate::wire::{internal, outputs};
@@ -124,7 +125,7 @@ impl OffersShard {
             (StockAction::Sell | StockAction::SellOpen, Some(Claim::Held { .. })) => {
                 self.book.claims.remove(&request.purchase);
                 let entry = self.book.entry(id);
-                entry.held -= 1;
+                entry.held -= u64::from(!planted::is(Bug::SaleKeepsHold));
                 entry.sold += 1;
                 entry.open_sales += u64::from(request.action == StockAction::SellOpen);
                 entry.last_sold_at = entry.last_sold_at.max(Some(request.at));

@@ -11,9 +11,10 @@ use super::{DeadLetter, DeadReason, Verdict, screen};
 use crate::bus::{OutRecord, TopicPartition, partition_of_key};
 use crate::domain::{
     AccountId, AccountMessage, DeletedPost, Deletion, FunnelDelta, InboxRecord, Network, OfferMessage, OffersRecord,
-    SourceId, Tick, Time,
+    SourceId, Span, Tick, Time,
 };
 use crate::engine::shard::{Batch, Decided, InRecord, Item};
+use crate::planted::{self, Bug};
 use crate::telemetry;
 use crate::wire::internal;
 
@@ -85,12 +86,16 @@ impl PostsShard {
         self.tick_before(batch, &mut out);
         for item in &batch.items {
             match item {
-                Item::Moment(time) if !self.is_future(*time, batch.now) => self.advance(*time, &mut out),
-                Item::Moment(_) => {}
+                // It is not ahead of its own append time, or it would have been copied.
+                Item::Moment(time) => self.advance(*time, &mut out),
                 Item::Record(record) => self.read(record, &catalogue, &mut out),
             }
         }
+        let read = out.records.len();
         self.tick_after(batch, &mut out);
+        if planted::is(Bug::TickBeforeItsBatch) {
+            out.records.rotate_left(read);
+        }
         out.flush_deletions(self.network);
         out.flush_mentions();
         self.layers.push_back((before, std::mem::take(&mut out.counts)));
@@ -120,17 +125,19 @@ impl PostsShard {
     fn read(&mut self, record: &InRecord, catalogue: &Catalogue, out: &mut Out) {
         let value = record.value.as_deref().unwrap_or_default();
         let outcome = match screen(value, self.network, catalogue, self.setup.record_bytes_max) {
-            Verdict::Post(screened) if self.is_future(screened.time, out.now) => self.bury(record, &ahead(), out),
+            Verdict::Post(screened) if self.is_future(screened.time, record, out.now) => {
+                self.bury(record, &ahead(), out)
+            }
             Verdict::Post(screened) => self.post(*screened, out),
             Verdict::Deletion(deletion) => self.delete(deletion, record.timestamp, out),
-            Verdict::Heartbeat(at) if self.is_future(at, out.now) => self.bury(record, &ahead(), out),
+            Verdict::Heartbeat(at) if self.is_future(at, record, out.now) => self.bury(record, &ahead(), out),
             Verdict::Heartbeat(at) => {
                 self.advance(at, out);
                 CONTROL
             }
             Verdict::Control | Verdict::Other | Verdict::KeepAlive => CONTROL,
             Verdict::Passed => match super::post_time(value, self.network) {
-                Some(time) if self.is_future(time, out.now) => self.bury(record, &ahead(), out),
+                Some(time) if self.is_future(time, record, out.now) => self.bury(record, &ahead(), out),
                 time => {
                     time.into_iter().for_each(|time| self.advance(time, out));
                     PASSED
@@ -153,7 +160,9 @@ impl PostsShard {
         }
         match screened.intent {
             Some(intent) => {
-                out.flush_deletions_of(self.network, self.partition_of(screened.account));
+                if !planted::is(Bug::DeletionOvertaken) {
+                    out.flush_deletions_of(self.network, self.partition_of(screened.account));
+                }
                 out.records.push(to_account(screened.account, AccountMessage::Post(intent)));
                 INTENT
             }
@@ -167,20 +176,27 @@ impl PostsShard {
         let time = deletion.time.or(self.progress.high).unwrap_or(appended);
         let account = AccountId { network: self.network, user: deletion.author };
         let deleted = DeletedPost { post: deletion.post, time };
-        out.deletions.entry(self.partition_of(account)).or_default().push((deletion.author, deleted));
+        let mut partition = self.partition_of(account);
+        if planted::is(Bug::DeletionMisrouted) {
+            partition = (deletion.author % u64::from(self.setup.accounts_partitions)) as u32;
+        }
+        out.deletions.entry(partition).or_default().push((deletion.author, deleted));
         DELETION
     }
 
     fn bury(&self, record: &InRecord, letter: &DeadLetter, out: &mut Out) -> usize {
         out.counts.dead.push(letter.reason);
         let body = self.setup.dead_letter_body;
-        out.records.push(record.dead_letter(&self.at, letter.reason.name(), &letter.detail, body));
+        if !planted::is(Bug::DeadLetterLost) {
+            out.records.push(record.dead_letter(&self.at, letter.reason.name(), &letter.detail, body));
+        }
         DEAD
     }
 
-    /// A post ahead of the clock by more than the skew must not drag the watermark along.
-    fn is_future(&self, time: Time, now: Time) -> bool {
-        time > now.after(self.setup.time.skew_max)
+    /// A post ahead of the clock by more than the skew must not drag the watermark along. A clock that is behind the
+    /// log's is wrong itself and judges nobody: then the append time does.
+    fn is_future(&self, time: Time, record: &InRecord, now: Time) -> bool {
+        time > now.max(record.timestamp).after(self.setup.time.skew_max) && !planted::is(Bug::FutureBelieved)
     }
 
     fn partition_of(&self, account: AccountId) -> u32 {
@@ -195,7 +211,7 @@ impl PostsShard {
             && !self.setup.topology.is_live()
             && time.0.div_euclid(every) > high.0.div_euclid(every)
         {
-            self.tick(high.before(self.setup.time.lateness_max), None, out);
+            self.tick(high.before(self.lateness_max()), None, out);
         }
         self.progress.high = self.progress.high.max(Some(time));
     }
@@ -203,7 +219,8 @@ impl PostsShard {
     /// What was read before the first tick of this life would be judged by the clock of the life before, and an outage
     /// would shorten the windows of all who ordered meanwhile: the clock is told first. Event time stays where it was.
     fn tick_before(&mut self, batch: &Batch, out: &mut Out) {
-        if !batch.items.is_empty() && self.progress.ticked.is_none() && self.setup.topology.is_live() {
+        let first = self.progress.ticked.is_none() && !planted::is(Bug::ClockToldLate);
+        if !batch.items.is_empty() && first && self.setup.topology.is_live() {
             let told = self.progress.told;
             self.write_tick(told, Some(batch.now), out);
         }
@@ -213,7 +230,7 @@ impl PostsShard {
     /// file.
     fn tick_after(&mut self, batch: &Batch, out: &mut Out) {
         let rules = self.setup.time;
-        let quiet = batch.records == 0 && batch.at_end;
+        let quiet = batch.records == 0 && (batch.at_end || planted::is(Bug::IdleTickNotAtEnd));
         self.progress.quiet_since = if quiet { self.progress.quiet_since.or(Some(batch.now)) } else { None };
         if !self.setup.topology.is_live() {
             let ended = self.setup.topology.has_ended() && quiet && rules.idle_after.0 > 0 && !rules.idle_by_heartbeat;
@@ -221,7 +238,7 @@ impl PostsShard {
                 self.progress.moved_at_end = true;
                 out.counts.moved = self.source_index().is_some();
                 let mark = self.progress.high.max(Some(batch.now)).unwrap_or(batch.now);
-                self.tick(mark.before(rules.lateness_max), None, out);
+                self.tick(mark.before(self.lateness_max()), None, out);
             }
             return;
         }
@@ -234,8 +251,13 @@ impl PostsShard {
         });
         if due {
             self.progress.ticked = Some((batch.now, Some(high)));
-            self.tick(high.before(rules.lateness_max), Some(batch.now), out);
+            self.tick(high.before(self.lateness_max()), Some(batch.now), out);
         }
+    }
+
+    /// What a tick's mark stays behind of the highest time seen.
+    fn lateness_max(&self) -> Span {
+        if planted::is(Bug::MarkWithoutLateness) { Span::ZERO } else { self.setup.time.lateness_max }
     }
 
     /// This partition's place in the list of sources; `None` if it holds nothing that counts.
@@ -247,7 +269,8 @@ impl PostsShard {
     /// Writes one tick into every inbox partition, after everything that was read before it.
     fn tick(&mut self, mark: Time, clock: Option<Time>, out: &mut Out) {
         out.flush_deletions(self.network);
-        let mark = self.progress.told.map_or(mark, |told| told.max(mark));
+        let told = self.progress.told.filter(|_| !planted::is(Bug::WatermarkGoesBack));
+        let mark = told.map_or(mark, |told| told.max(mark));
         self.progress.told = Some(mark);
         self.write_tick(Some(mark), clock, out);
     }
@@ -285,7 +308,7 @@ impl Out {
 
     fn send_to_all(&mut self, topic: &str, partitions: u32, value: &[u8]) {
         let topic: Arc<str> = Arc::from(topic);
-        for partition in 0..partitions {
+        for partition in 0..partitions - u32::from(planted::is(Bug::TickSkipsAnInbox)) {
             self.records.push(OutRecord {
                 topic: topic.clone(),
                 partition: Some(partition),

@@ -8,6 +8,7 @@ use super::shard::to_account;
 use crate::bus::{OutRecord, TopicPartition};
 use crate::domain::{AccountMessage, OfferMessage, OffersRecord};
 use crate::engine::shard::{Batch, Decided, InRecord, Item};
+use crate::planted::{self, Bug};
 use crate::telemetry;
 use crate::wire::inputs::{self, BadInput, OfferRecord};
 use crate::wire::internal;
@@ -40,7 +41,9 @@ impl SideShard {
                 Ok(routed) => decided.records.extend(routed),
                 Err(bad) => {
                     dead.push(bad.reason);
-                    decided.records.push(self.dead_letter(record, &bad));
+                    if !planted::is(Bug::DeadLetterLost) {
+                        decided.records.push(self.dead_letter(record, &bad));
+                    }
                 }
             }
         }

@@ -208,7 +208,8 @@ impl Account {
         let window = now.rules.windows.cancel_window;
         let purchase = &mut self.purchases[index];
         purchase.state = State::Authorized;
-        purchase.fulfil = Some((confirm.time.after(window), confirm.post));
+        purchase.fulfil = Some(confirm.time.after(window));
+        purchase.confirmed = Some((confirm.time, confirm.post));
         let paid = Paid {
             card: link.card.clone(),
             merchant: purchase.terms.merchant.clone(),
@@ -236,8 +237,8 @@ impl Account {
     pub fn fulfil(&mut self, index: usize, at: Time, waited: bool) {
         let purchase = &mut self.purchases[index];
         purchase.state = State::Fulfilled;
-        let confirm = purchase.fulfil.map(|(_, post)| post);
-        let (confirmed_at, limited) = (at, purchase.terms.limited);
+        let confirm = purchase.confirmed.map(|(_, post)| post);
+        let (confirmed_at, limited) = (purchase.confirmed.map_or(at, |(time, _)| time), purchase.terms.limited);
         let (merchant, item) = (purchase.terms.merchant.clone(), purchase.terms.item.clone());
         self.tell_event(index, Some(State::Authorized), None, at, confirm.filter(|_| !waited));
         let link = self.standing.link_at(confirmed_at).or(self.standing.last_link().cloned());
@@ -251,7 +252,7 @@ impl Account {
     /// A cancel inside the cancel window takes the payment back.
     pub fn void(&mut self, index: usize, cancel: &Kept) {
         let purchase = &self.purchases[index];
-        let inside = purchase.fulfil.is_some_and(|(end, _)| cancel.time <= end);
+        let inside = purchase.fulfil.is_some_and(|end| cancel.time <= end);
         if !inside || !matches!(cancel.what, What::Cancel { .. }) {
             return;
         }

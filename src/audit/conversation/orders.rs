@@ -101,6 +101,7 @@ impl Account {
             fate_told: false,
             prompt_post: None,
             fulfil: None,
+            confirmed: None,
             judged: Vec::new(),
         });
         let index = self.purchases.len() - 1;

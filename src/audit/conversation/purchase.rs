@@ -19,8 +19,10 @@ pub(super) struct Purchase {
     pub deadline: Time,
     pub fate_told: bool,
     pub prompt_post: Option<PostId>,
-    /// When the cancel window of a paid one ends, and the confirm.
-    pub fulfil: Option<(Time, PostId)>,
+    /// When the cancel window of a paid one ends.
+    pub fulfil: Option<Time>,
+    /// When it was confirmed, and by which post.
+    pub confirmed: Option<(Time, PostId)>,
     /// First ids of confirms that were judged for this purchase.
     pub judged: Vec<PostId>,
 }
@@ -43,7 +45,7 @@ impl Purchase {
                 Some(self.deadline.max(self.from.after(rules.windows.feedback_timeout)))
             }
             State::Prompted => Some(self.deadline),
-            State::Authorized => self.fulfil.map(|(time, _)| time),
+            State::Authorized => self.fulfil,
             _ => None,
         }
     }

@@ -7,6 +7,7 @@ use crate::domain::ids::{PostId, PurchaseId};
 use crate::domain::intent::{Echo, PostForm, PostIntent, StockAction};
 use crate::domain::purchase::{Purchase, Reason, State};
 use crate::domain::time::{Span, Time};
+use crate::planted::{self, Bug};
 
 /// Where a confirm belongs.
 enum Target {
@@ -89,15 +90,18 @@ impl Judge<'_> {
     fn target_of(&self, confirm: &KeptConfirm) -> Target {
         let user = self.id.user;
         let addressed = || self.account.purchases.iter().enumerate().filter(|(_, p)| addresses(confirm, p, user));
-        let used = |p: &Purchase| p.confirm.is_some_and(|(post, _)| post == confirm.first_id);
+        let used = |p: &Purchase| {
+            p.confirm.is_some_and(|(post, _)| post == confirm.first_id && !planted::is(Bug::ConfirmIdsForgotten))
+        };
         if addressed().any(|(_, p)| used(p)) {
             return Target::Known;
         }
         let reached = || addressed().filter(|(_, p)| p.window_from <= confirm.time);
         let prompted = || reached().filter(|(_, p)| p.state == State::Prompted);
-        let on_time = prompted().filter(|(_, p)| p.deadline.is_some_and(|deadline| confirm.time <= deadline));
+        let on_time = prompted().filter(|(_, p)| p.deadline.is_some_and(|deadline| is_on_time(confirm.time, deadline)));
         let fitting = on_time.filter(|(_, p)| form_rejection(confirm, p, user).is_none());
-        let oldest = fitting.min_by_key(|(index, p)| (p.ordered_at, *index));
+        let age = |(index, p): &(usize, &Purchase)| (p.ordered_at, *index);
+        let oldest = if planted::is(Bug::NewestPaid) { fitting.max_by_key(age) } else { fitting.min_by_key(age) };
         let concerned = oldest
             .or_else(|| prompted().min_by_key(|(index, p)| (p.ordered_at, *index)))
             .or_else(|| reached().filter(|(_, p)| !p.state.waits()).max_by_key(|(index, p)| (p.ordered_at, *index)));
@@ -131,9 +135,12 @@ impl Judge<'_> {
 
     /// Keeps a confirm until the watermark passes its time; one that it passed already is dropped at once.
     fn keep(&mut self, confirm: KeptConfirm) {
-        let passed = self.watermark.is_some_and(|mark| mark > confirm.time);
+        let passed = self.watermark.is_some_and(|mark| confirm.time.is_passed_by(mark));
         if passed && !self.account.waits_in_line(&confirm) {
             self.drop_confirm(&confirm);
+            return;
+        }
+        if planted::is(Bug::EarlyConfirmDropped) {
             return;
         }
         let kept = &mut self.account.extras().confirms;
@@ -163,15 +170,22 @@ impl Judge<'_> {
             return;
         }
         self.emit(Event::Counted(reason));
-        if reason == Reason::NoPurchase && self.rules.tell_nothing_to_confirm && self.courtesy_left(confirm.time) {
+        // A post with several tags is answered once; all of them are dropped at the same moment.
+        let answers = |event: &Event| {
+            matches!(event, Event::Reply(reply)
+                if reply.kind == ReplyKind::NothingToConfirm && reply.in_reply_to == Some(confirm.id))
+        };
+        let tells = reason == Reason::NoPurchase && self.rules.tell_nothing_to_confirm;
+        if tells && !self.out.iter().any(answers) && self.courtesy_left(confirm.time) {
             self.tell_nothing_to_confirm(confirm);
         }
     }
 
     fn tell_nothing_to_confirm(&mut self, confirm: &KeptConfirm) {
+        let id = self.uuid("reply", &format!("nothing_to_confirm|{}|{}", self.id, confirm.first_id));
         let handle = self.link_for(confirm.time).map(|link| link.handle.clone());
         self.emit(Event::Reply(crate::domain::events::Reply {
-            id: self.uuid("reply", &format!("nothing_to_confirm|{}|{}", self.id, confirm.first_id)),
+            id,
             kind: ReplyKind::NothingToConfirm,
             account: self.id,
             handle,
@@ -237,6 +251,13 @@ impl Judge<'_> {
     }
 }
 
+/// A confirm of the deadline's own millisecond is on time.
+fn is_on_time(confirm: Time, deadline: Time) -> bool {
+    let spoilt =
+        i64::from(planted::is(Bug::FirstMillisecondForgiven)) - i64::from(planted::is(Bug::LastMillisecondLate));
+    confirm <= deadline.after(Span(spoilt))
+}
+
 /// Whether the confirm speaks of this purchase: by its tag, or by echoing its prompt.
 fn addresses(confirm: &KeptConfirm, purchase: &Purchase, user: u64) -> bool {
     let by_tag = confirm.tags.contains(&purchase.terms.confirm);
@@ -251,6 +272,7 @@ pub(super) fn form_rejection(confirm: &KeptConfirm, purchase: &Purchase, user: u
     match &confirm.how {
         ConfirmForm::Words => None,
         ConfirmForm::Never(reason) => Some(*reason),
+        ConfirmForm::Echo(..) if planted::is(Bug::RetweetConfirms) => None,
         ConfirmForm::Echo(echo, reason) => (!echoes_prompt(echo, purchase, user)).then_some(*reason),
     }
 }

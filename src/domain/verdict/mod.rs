@@ -25,6 +25,7 @@ use super::offer::Terms;
 use super::purchase::{Reason, State};
 use super::rules::Rules;
 use super::time::Time;
+use crate::planted::{self, Bug};
 use std::sync::Arc;
 
 /// One account under judgement. Every event goes to `out` in the order in which readers must see it.
@@ -84,7 +85,8 @@ impl Judge<'_> {
             self.freeze(&intent);
         }
         if !intent.orders.is_empty() {
-            self.judge_confirm_of(&intent, Some(Reason::BothTags));
+            let rejection = (!planted::is(Bug::BothTagsConfirm)).then_some(Reason::BothTags);
+            self.judge_confirm_of(&intent, rejection);
             for terms in &intent.orders {
                 self.order(terms, &intent);
             }
@@ -107,7 +109,9 @@ impl Judge<'_> {
                 return;
             }
             let Some((message, watermark)) = self.account.extras().queue.pop_front() else { break };
-            self.watermark = watermark;
+            if !planted::is(Bug::QueueJudgedAtPresentWatermark) {
+                self.watermark = watermark;
+            }
             self.pass(Time(i64::MAX));
             self.judge(message);
             self.watermark = now;
@@ -213,6 +217,9 @@ impl Judge<'_> {
     }
 
     fn reply_id(&self, kind: ReplyKind, purchase: PurchaseId) -> Uuid {
+        if planted::is(Bug::ReplyIdsUnstable) {
+            return self.uuid("reply", &format!("{}|{purchase}|{:?}", kind.name(), self.watermark));
+        }
         self.uuid("reply", &format!("{}|{purchase}", kind.name()))
     }
 

@@ -3,23 +3,22 @@
 use std::sync::Arc;
 
 use super::{Judge, same_offer};
-use crate::domain::account::Refused;
+use crate::domain::account::{Extras, Refused};
 use crate::domain::events::{Event, Reply, ReplyKind, Transition};
 use crate::domain::ids::{PostId, PurchaseId};
 use crate::domain::intent::{CardStatus, PostForm, PostIntent, StockAction, StockAnswer, StockVerdict};
 use crate::domain::offer::Terms;
 use crate::domain::purchase::{Purchase, Reason, State};
 use crate::domain::time::Time;
+use crate::planted::{self, Bug};
 
 impl Judge<'_> {
     /// One buy tag of one post. An edit or a redelivery of what was judged before changes nothing.
     pub(super) fn order(&mut self, terms: &Arc<Terms>, intent: &PostIntent) {
-        let known =
-            self.account.purchases.iter().any(|p| p.order_post == intent.first_id && same_offer(&p.terms, terms));
-        let refused = self.account.extras.as_deref().is_some_and(|extras| {
-            extras.refused.iter().any(|r| r.first_id == intent.first_id && r.offer == terms.offer)
-        });
-        if known || refused {
+        let first_id = if planted::is(Bug::EditOrdersAgain) { intent.id } else { intent.first_id };
+        let known = self.account.purchases.iter().any(|p| p.order_post == first_id && same_offer(&p.terms, terms));
+        let refused = |extras: &Extras| extras.refused.iter().any(|r| r.first_id == first_id && r.offer == terms.offer);
+        if known || self.account.extras.as_deref().is_some_and(refused) {
             return;
         }
         match self.refusal(terms, intent) {
@@ -31,9 +30,11 @@ impl Judge<'_> {
     /// Why this buy opens nothing, in the order in which reasons are given.
     fn refusal(&self, terms: &Terms, intent: &PostIntent) -> Option<Reason> {
         let standing = self.account.standing_at(intent.time);
-        let stale = self.watermark.is_some_and(|mark| intent.time.after(self.rules.windows.buy_max_age) < mark);
+        let stale =
+            self.watermark.is_some_and(|mark| intent.time.after(self.rules.windows.buy_max_age).is_passed_by(mark));
         let form = match intent.form {
             PostForm::Own => None,
+            PostForm::ManualRetweet if planted::is(Bug::ManualRetweetOrders) => None,
             PostForm::ManualRetweet | PostForm::ManualRetweetOfService => Some(Reason::ManualRetweet),
             PostForm::Retweet(_) => Some(Reason::Retweet),
             PostForm::Quote(_) => Some(Reason::Quote),
@@ -63,7 +64,8 @@ impl Judge<'_> {
     fn over_limit(&self, terms: &Terms, time: Time) -> Option<Reason> {
         let limits = &self.rules.limits;
         let counting = || self.account.purchases.iter().filter(|p| p.state.waits() || p.state.succeeded());
-        if counting().filter(|p| same_offer(&p.terms, terms)).count() >= terms.per_account as usize {
+        let most = terms.per_account as usize + usize::from(planted::is(Bug::PerAccountOffByOne));
+        if counting().filter(|p| same_offer(&p.terms, terms)).count() >= most {
             return Some(Reason::Duplicate);
         }
         if self.account.waiting() >= limits.pending_per_account {
@@ -178,7 +180,7 @@ impl Judge<'_> {
         if self.stopped_before_stock(index) {
             return;
         }
-        if terms.limited {
+        if terms.limited && !planted::is(Bug::SoldWithoutHold) {
             self.ask_stock(index, StockAction::Hold, intent.time);
             self.account.extras().asking.push_back((id, None));
         } else {
@@ -231,7 +233,9 @@ impl Judge<'_> {
             StockVerdict::Freed { at } if waitlisted => {
                 // Read out of order, what freed the unit may be earlier than the order: nothing before it confirms.
                 let at = at.max(self.account.purchases[index].ordered_at);
-                self.account.purchases[index].window_from = at;
+                if !planted::is(Bug::WaitlistWindowFromOrder) {
+                    self.account.purchases[index].window_from = at;
+                }
                 self.prompt(index, at, None, None);
             }
             StockVerdict::Exhausted { at } if waitlisted => self.sell_out(index, at, None),
@@ -265,7 +269,8 @@ impl Judge<'_> {
     /// The end of a window that opens now.
     pub(super) fn deadline_of(&self, window_from: Time) -> Option<Time> {
         let windows = self.rules.windows;
-        let seen = Some(window_from.after(windows.reply_grace)).max(self.clock);
+        let clock = self.clock.filter(|_| !planted::is(Bug::LagShortensWindow));
+        let seen = Some(window_from.after(windows.reply_grace)).max(clock);
         seen.map(|seen| seen.after(windows.confirm_window))
     }
 }

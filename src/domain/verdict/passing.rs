@@ -6,10 +6,10 @@ use crate::domain::events::ReplyKind;
 use crate::domain::intent::{LinkChange, LinkMessage, StockAction};
 use crate::domain::purchase::{Purchase, State};
 use crate::domain::time::Time;
+use crate::planted::{self, Bug};
 
 impl Judge<'_> {
-    /// Ends what the watermark has passed, earliest deadline first, then forgets. A watermark *passes* a time when it
-    /// is later: a confirm of the deadline's own millisecond is still on time. Ends after `until` are left for their
+    /// Ends what the watermark has passed, earliest deadline first, then forgets. Ends after `until` are left for their
     /// turn among the other accounts.
     pub(super) fn pass(&mut self, until: Time) {
         let Some(mark) = self.watermark else { return };
@@ -28,32 +28,39 @@ impl Judge<'_> {
     fn next_end(&self, mark: Time) -> Option<(Time, usize)> {
         let ends = self.account.purchases.iter().enumerate();
         let ends = ends.filter_map(|(index, p)| p.ends_at(self.rules).map(|end| (end, index)));
-        ends.filter(|(end, _)| *end < mark).min()
+        ends.filter(|(end, _)| end.is_passed_by(mark)).min()
     }
 
     fn expire(&mut self, index: usize, deadline: Time) {
         let version = self.account.purchases[index].order_version;
         self.transit(index, State::Expired, None, deadline, None);
-        self.ask_stock(index, StockAction::Release, deadline);
+        if !planted::is(Bug::ExpiryKeepsStock) {
+            self.ask_stock(index, StockAction::Release, deadline);
+        }
+        if planted::is(Bug::ReleasedTwice) {
+            self.ask_stock(index, StockAction::Release, deadline);
+        }
         self.reply_about(index, ReplyKind::Expired, deadline, Some(version), None);
     }
 
     /// Drops what the watermark made unnecessary, so that what an account remembers is bounded.
     fn forget(&mut self, mark: Time) {
         let rules = self.rules;
-        self.account.purchases.retain(|p| p.forget_at(rules).is_none_or(|at| at >= mark));
+        self.account.purchases.retain(|p| p.forget_at(rules).is_none_or(|at| !at.is_passed_by(mark)));
         self.prune_links(mark);
         let Some(extras) = self.account.extras.as_deref_mut() else { return };
         let age = rules.windows.buy_max_age;
-        extras.refused.retain(|kept| kept.at.after(age) >= mark);
-        extras.told_not_linked.retain(|(_, at)| at.after(rules.windows.forget_after) >= mark);
-        extras.cancels.retain(|kept| kept.time >= mark);
-        extras.deletions.retain(|kept| kept.time >= mark);
-        if Time((extras.courtesy.0 + 1).saturating_mul(HOUR.0)) < mark {
+        extras.refused.retain(|kept| !kept.at.after(age).is_passed_by(mark));
+        extras.told_not_linked.retain(|(_, at)| !at.after(rules.windows.forget_after).is_passed_by(mark));
+        extras.cancels.retain(|kept| !kept.time.is_passed_by(mark));
+        extras.deletions.retain(|kept| !kept.time.is_passed_by(mark));
+        if Time((extras.courtesy.0 + 1).saturating_mul(HOUR.0)).is_passed_by(mark) {
             extras.courtesy = (0, 0);
         }
         let confirms = std::mem::take(&mut extras.confirms);
-        let is_kept = |kept: &KeptConfirm| kept.time >= mark || self.account.waits_in_line(kept);
+        let is_kept = |kept: &KeptConfirm| {
+            !kept.time.is_passed_by(mark) || self.account.waits_in_line(kept) || planted::is(Bug::EarlyConfirmKept)
+        };
         let (live, passed): (Vec<_>, Vec<_>) = confirms.into_iter().partition(is_kept);
         self.account.extras().confirms = live;
         for kept in &passed {
@@ -73,7 +80,9 @@ impl Judge<'_> {
             self.account.links.drain(..base);
         }
         let gone = match self.account.links.as_slice() {
-            [LinkMessage { at, change: LinkChange::Unlink }] => at.after(self.rules.windows.forget_after) < mark,
+            [LinkMessage { at, change: LinkChange::Unlink }] => {
+                at.after(self.rules.windows.forget_after).is_passed_by(mark)
+            }
             _ => false,
         };
         if gone {

@@ -8,6 +8,7 @@ use crate::domain::ids::{PostId, Uuid};
 use crate::domain::intent::{DeletedPost, LinkChange, LinkMessage, PostIntent, PromptFate, StockAction};
 use crate::domain::purchase::{Purchase, Reason, State};
 use crate::domain::time::Time;
+use crate::planted::{self, Bug};
 
 /// The replies about a purchase that a gateway may fail to post; the cardholder is then told directly.
 const RETRIED_DIRECTLY: [ReplyKind; 5] =
@@ -52,7 +53,7 @@ impl Judge<'_> {
 
     /// A cancel may be read before the buy that it takes back; it is kept as long as a confirm would be.
     fn keep_cancel(&mut self, cancel: KeptCancel) {
-        if self.watermark.is_some_and(|mark| mark > cancel.time) {
+        if self.watermark.is_some_and(|mark| cancel.time.is_passed_by(mark)) {
             return;
         }
         let kept = &mut self.account.extras().cancels;
@@ -77,7 +78,7 @@ impl Judge<'_> {
         let id = self.account.purchases[index].id;
         let asked = self.account.purchases[index].state != State::Ordered;
         self.transit(index, State::Cancelled, Some(stop.reason), stop.at, stop.post);
-        if asked {
+        if asked && !planted::is(Bug::CancelKeepsStock) {
             self.ask_stock(index, StockAction::Release, stop.at);
         }
         self.reply_about(index, ReplyKind::Cancelled, stop.at, stop.answer, None);
@@ -151,17 +152,18 @@ impl Judge<'_> {
                 self.cancel(index, &stop);
             }
         }
-        let passed = self.watermark.is_some_and(|mark| mark > deleted.time);
+        let passed = self.watermark.is_some_and(|mark| deleted.time.is_passed_by(mark));
         let kept = &mut self.account.extras().deletions;
         // Kept though it hit: another version of the post may be read later, with another order.
-        if !passed && !kept.iter().any(|k| k.post == deleted.post) {
+        let wanted = !passed && !planted::is(Bug::EarlyDeletionIgnored);
+        if wanted && !kept.iter().any(|k| k.post == deleted.post) {
             kept.push(deleted);
         }
     }
 
     /// A record of `accounts.links`: cancels what waits where it stops the account.
     pub(super) fn change_link(&mut self, message: LinkMessage) {
-        if self.account.record_link(message) {
+        if self.account.record_link(message) && !planted::is(Bug::UnlinkLeavesPending) {
             self.cancel_stopped();
         }
     }
@@ -219,7 +221,8 @@ impl Judge<'_> {
             Ok(post) if purchase.prompt_post.is_none() => {
                 purchase.prompt_post = Some(post);
                 if purchase.state == State::Prompted {
-                    purchase.deadline = purchase.deadline.max(Some(fate.at.after(window)));
+                    let posted = Some(fate.at.after(window)).filter(|_| !planted::is(Bug::PostedAtIgnored));
+                    purchase.deadline = purchase.deadline.max(posted);
                     let id = purchase.id;
                     self.judge_kept_for(id);
                 }

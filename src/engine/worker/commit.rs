@@ -12,6 +12,7 @@ use super::super::stage::Stage;
 use super::{Step, Worker, WorkerError};
 use crate::bus::{BusError, CommitState, OutRecord, Position, TopicPartition};
 use crate::domain::Time;
+use crate::planted::{self, Bug};
 use crate::telemetry;
 
 /// What the worker is about to do with the log.
@@ -46,7 +47,8 @@ impl Unit {
             if let Some(note) = decided.note {
                 row.note = note;
             }
-            unit.reached.push(Position { offset: row.next, note: row.note.clone() });
+            let behind = u64::from(planted::is(Bug::PositionOffByOne));
+            unit.reached.push(Position { offset: row.next.saturating_sub(behind), note: row.note.clone() });
             unit.records.extend(decided.records);
         }
         unit
@@ -57,7 +59,7 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
     /// Sends a unit and starts its commit; one without output is settled at once, its positions follow with a later
     /// transaction. Only while nothing is in flight.
     pub(super) fn dispatch(&mut self, mut unit: Unit, now: Time) -> Result<(), WorkerError> {
-        assert!(self.in_flight.is_none(), "I8: one transaction at a time");
+        assert!(self.in_flight.is_none() || planted::is(Bug::AheadSentEarly), "I8: one transaction at a time");
         if unit.records.is_empty() {
             self.host.committed(&unit.shards)?;
             self.settle(&unit);
@@ -66,7 +68,9 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
             }
             return Ok(());
         }
-        unit.positions = self.positions_with(&unit);
+        if !planted::is(Bug::PositionsApart) {
+            unit.positions = self.positions_with(&unit);
+        }
         self.send(unit)
     }
 
@@ -93,11 +97,14 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
                 telemetry::transaction(self.stage.name(), self.sent.seconds());
                 self.when_committed(now)?;
             }
+            CommitState::Aborted if planted::is(Bug::AbortTakenForCommit) => self.when_committed(now)?,
             CommitState::Aborted => {
                 self.stats.aborts += 1;
                 self.setbacks = self.setbacks.saturating_add(1);
                 self.take_back_all()?;
             }
+            CommitState::Uncertain if planted::is(Bug::UncertainTakenForCommit) => self.when_committed(now)?,
+            CommitState::Uncertain if planted::is(Bug::UncertainTakenForAbort) => self.take_back_all()?,
             CommitState::Uncertain => {
                 self.stats.uncertain += 1;
                 self.rebuild();
@@ -217,7 +224,10 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
     fn take_back(&mut self, unit: &Unit) -> Result<(), WorkerError> {
         self.host.take_back(&unit.shards)?;
         for at in &unit.shards {
-            self.held.find(at).expect("a unit's partitions are held until it ended").rewind();
+            let row = self.held.find(at).expect("a unit's partitions are held until it ended");
+            if !planted::is(Bug::RewindForgotten) {
+                row.rewind();
+            }
         }
         Ok(())
     }
@@ -231,6 +241,11 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
         (self.in_flight, self.ahead) = (None, None);
         (self.gathering_since, self.progress_since) = (None, None);
         for row in &mut self.held.rows {
+            if planted::is(Bug::RecoverKeepsShards) && row.is_live() {
+                row.rewind();
+                row.fetch = Fetch::Stopped;
+                continue;
+            }
             if row.is_live() {
                 drop(self.host.take(&row.at)?);
             }

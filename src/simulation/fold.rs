@@ -1,0 +1,50 @@
+//! A second shard of each partition that is never restored, never taken back, and fed only what was committed (I6).
+//!
+//! A transaction commits a position for every partition that it concerns. Batches that made no output changed nothing,
+//! so all input between two committed positions is one batch as far as anybody can tell: the fold decides it as one,
+//! and must come to the very records that the transaction holds, those of the changelog among them.
+
+use std::collections::VecDeque;
+
+use crate::bus::OutRecord;
+use crate::domain::Time;
+use crate::engine::shard::{Batch, InRecord, Item, Shard};
+
+/// The committed input of one partition, and the shard that it comes to.
+pub struct Fold<S> {
+    pub shard: S,
+    /// Visible and not yet consumed by any committed transaction.
+    waiting: VecDeque<InRecord>,
+    position: u64,
+}
+
+impl<S: Shard> Fold<S> {
+    pub fn new(shard: S) -> Fold<S> {
+        Fold { shard, waiting: VecDeque::new(), position: 0 }
+    }
+
+    /// A record became visible. False if its offset was consumed before that: nobody can have read it.
+    pub fn push(&mut self, record: InRecord) -> bool {
+        let in_order = record.offset >= self.position;
+        self.waiting.push_back(record);
+        in_order
+    }
+
+    /// A committed transaction moved the position: what it must have written for this partition.
+    pub fn advance(&mut self, to: u64, now: Time) -> Vec<OutRecord> {
+        self.position = to;
+        let count = self.waiting.iter().take_while(|record| record.offset < to).count();
+        if count == 0 {
+            return Vec::new();
+        }
+        let items = self.waiting.drain(..count).map(Item::Record).collect();
+        let decided = self.shard.decide(&Batch { items, records: count as u64, now, at_end: false });
+        self.shard.committed();
+        decided.records
+    }
+
+    /// Records that no committed transaction has consumed.
+    pub fn unread(&self) -> usize {
+        self.waiting.len()
+    }
+}

@@ -1,0 +1,456 @@
+//! Whether the screen made of each record what was meant by it (I9), in order and exactly once.
+//!
+//! Every record that was written waits in a queue of its source partition and of the inbox partition where its account
+//! lives, until it is seen there; only the first of a queue may come next. Three things are not certain, and each is
+//! allowed in every way that the contract allows:
+//!
+//! - **The catalogue.** Posts race with changes of offers. A post may be read by any state of the catalogue from the
+//!   one that it was appended under (less the plan's `catalogue_lag`, since a look at the topic may fail for a while)
+//!   to the newest one when its record is seen. A post that says nothing by one of these may be passed over; what a
+//!   later record of its queue overtakes is taken for passed over.
+//! - **Damage** in a record that is no candidate may be noticed or not.
+//! - **Idle moves** of live sources are bounded by the clock that their tick carries.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use rustc_hash::FxHashSet;
+use serde::Deserialize;
+
+use super::behaviour::Behaviour;
+use super::catalogue::Catalogue;
+use super::desk::{Desk, Into, Raw, What};
+use super::offers_check::OffersCheck;
+use super::post::{Post, Relation};
+use crate::bus::partition_of_key;
+use crate::domain::{
+    AccountId, AccountMessage, DeletedPost, InboxRecord, OffersRecord, PostIntent, SourceId, Tick, Time,
+};
+
+const PROBLEMS_MAX: usize = 100;
+
+pub(super) struct Check {
+    pub problems: Vec<String>,
+    now: i64,
+    catalogue: Catalogue,
+    offers: OffersCheck,
+    sources: Vec<Source>,
+    /// Dead letters that must come, or may.
+    dead: BTreeMap<(Into, u32, u64), Dead>,
+    /// By inbox partition and source: the highest mark told.
+    marks: Vec<Vec<Option<Time>>>,
+    /// First ids of posts whose buy tags were counted.
+    ordered: FxHashSet<u64>,
+    buy_tags: Vec<bool>,
+}
+
+/// A partition of an input.
+struct Source {
+    into: Into,
+    partition: u32,
+    /// The highest event time appended.
+    high: Option<i64>,
+    /// A mark that has to be told: a post came a tick after the one of this time.
+    due_mark: Option<Time>,
+    /// By inbox partition.
+    queues: Vec<VecDeque<Pending>>,
+}
+
+/// A record that is to be seen.
+#[derive(Clone, Copy)]
+struct Pending {
+    planned: u32,
+    offset: u64,
+    /// When it was appended.
+    at: i64,
+    /// The state of the catalogue from which on it may be read.
+    state: u32,
+    /// The highest event time of its partition before it.
+    high: Option<i64>,
+}
+
+struct Dead {
+    reason: &'static str,
+    size: usize,
+    sure: bool,
+}
+
+#[derive(Deserialize)]
+struct DeadLetter<'a> {
+    topic: &'a str,
+    partition: u32,
+    offset: u64,
+    size: usize,
+    reason: &'a str,
+}
+
+/// What was seen, as far as it must be found among what was meant.
+#[derive(Clone, Copy)]
+enum Seen<'a> {
+    Post(AccountId, &'a PostIntent),
+    Side(AccountId, &'a AccountMessage),
+    Deletion(u64, DeletedPost),
+}
+
+impl Check {
+    pub fn new(desk: &Desk) -> Check {
+        let inboxes = desk.known.partitions as usize;
+        let source = |into, partition| Source {
+            into,
+            partition,
+            high: None,
+            due_mark: None,
+            queues: (0..inboxes).map(|_| VecDeque::new()).collect(),
+        };
+        let posts = desk.plan.post_partitions.max(desk.known.partitions);
+        let sides = [Into::Links, Into::Posted];
+        let sides = sides.into_iter().flat_map(|into| (0..desk.known.partitions).map(move |p| (into, p)));
+        let sources: Vec<Source> =
+            (0..posts).map(|p| (Into::Posts, p)).chain(sides).map(|(into, p)| source(into, p)).collect();
+        let mut buy_tags = vec![false; desk.goods.tags.len()];
+        for tags in desk.goods.all.iter().flat_map(|good| good.tags) {
+            buy_tags[usize::from(tags.buy.0)] = true;
+        }
+        Check {
+            problems: Vec::new(),
+            now: desk.plan.start.0,
+            catalogue: Catalogue::new(&desk.goods),
+            offers: OffersCheck::new(&desk.goods),
+            marks: vec![vec![None; sources.len()]; inboxes],
+            sources,
+            dead: BTreeMap::new(),
+            ordered: FxHashSet::default(),
+            buy_tags,
+        }
+    }
+
+    pub fn clock(&mut self, now: Time) {
+        self.now = self.now.max(now.0);
+    }
+
+    pub fn now(&self) -> i64 {
+        self.now
+    }
+
+    /// Notes what a record must become; gives how many orders it holds.
+    pub fn appended(&mut self, planned: u32, offset: u64, desk: &Desk) -> usize {
+        let record = &desk.planned[planned as usize];
+        let at = (record.into, record.partition, offset);
+        match &record.what {
+            What::Post(post) => {
+                if may_matter(post, desk) {
+                    self.expect(planned, offset, post.author.user, desk);
+                }
+                self.rise(record.partition, post.time(), desk);
+                return self.count_orders(post);
+            }
+            What::Deletion { user, .. } => self.expect(planned, offset, *user, desk),
+            What::Link(account, _) | What::Posted(account, _) => self.expect(planned, offset, account.user, desk),
+            What::Offer(change) => {
+                let change = &desk.goods.changes[*change];
+                let good = &desk.goods.all[change.good];
+                match &change.spec {
+                    Some(_) if change.what == Behaviour::OfferRefused => {
+                        let size = super::goods::record(&good.spec.id, change).len();
+                        self.dead.insert(at, Dead { reason: "wrong_type", size, sure: true });
+                    }
+                    Some(spec) => {
+                        self.offers.appended(change, offset);
+                        self.catalogue.publish(spec, good.tags[change.generation], offset, self.now);
+                    }
+                    None => {
+                        self.offers.appended(change, offset);
+                        self.catalogue.withdraw(&good.spec.id, self.now);
+                    }
+                }
+            }
+            What::Raw { value, meant } => {
+                let size = value.len();
+                let dead = match *meant {
+                    Raw::Nothing => None,
+                    Raw::Heartbeat(time) => {
+                        self.rise(record.partition, time, desk);
+                        None
+                    }
+                    Raw::Dead(reason) => Some(Dead { reason, size, sure: true }),
+                    Raw::PerhapsDead(reason) => Some(Dead { reason, size, sure: false }),
+                };
+                self.dead.extend(dead.map(|dead| (at, dead)));
+            }
+        }
+        0
+    }
+
+    pub fn see_inbox(&mut self, inbox: u32, offset: u64, record: &InboxRecord, desk: &Desk) {
+        match record {
+            InboxRecord::To(_, AccountMessage::Stock(_)) => {}
+            InboxRecord::To(account, AccountMessage::Post(intent)) => {
+                self.find(inbox, offset, Seen::Post(*account, intent), None, desk);
+            }
+            InboxRecord::To(account, AccountMessage::Deleted(deleted)) => {
+                self.find(inbox, offset, Seen::Deletion(account.user, *deleted), None, desk);
+            }
+            InboxRecord::To(account, message) => {
+                self.find(inbox, offset, Seen::Side(*account, message), None, desk);
+            }
+            InboxRecord::Deletions(_, deletions) => {
+                let mut source = None;
+                for (user, deleted) in deletions {
+                    source = self.find(inbox, offset, Seen::Deletion(*user, *deleted), source, desk).or(source);
+                }
+            }
+            InboxRecord::Tick(tick) => self.see_tick(inbox, tick, desk),
+        }
+    }
+
+    pub fn see_offers(&mut self, record: &OffersRecord, desk: &Desk) {
+        if let Some(wrong) = self.offers.see(record, &desk.goods) {
+            self.complain(wrong);
+        }
+    }
+
+    pub fn see_dead_letter(&mut self, value: &[u8], desk: &Desk) {
+        let Ok(letter) = serde_json::from_slice::<DeadLetter<'_>>(value) else {
+            return self.complain("a dead letter can't be read".to_owned());
+        };
+        let DeadLetter { topic, partition, offset, size, reason } = letter;
+        let into = [Into::Posts, Into::Links, Into::Posted, Into::Offers]
+            .into_iter()
+            .find(|into| **desk.known.topic(*into) == *topic);
+        match into.and_then(|into| self.dead.remove(&(into, partition, offset))) {
+            None => {
+                self.complain(format!("{topic}/{partition}/{offset} is a dead letter ({reason}) and should be none"))
+            }
+            Some(dead) if dead.reason != reason || dead.size != size => self.complain(format!(
+                "{topic}/{partition}/{offset} is a dead letter of {size} bytes for {reason}, not of {} for {}",
+                dead.size, dead.reason
+            )),
+            Some(_) => {}
+        }
+    }
+
+    /// Everything has been read: what is still expected is missing.
+    pub fn finish(&mut self, desk: &Desk) {
+        let mut missing: Vec<String> = self.offers.missing(&desk.goods).collect();
+        for (index, source) in self.sources.iter().enumerate() {
+            let name = format!("{}/{}", desk.known.topic(source.into), source.partition);
+            for (inbox, queue) in source.queues.iter().enumerate() {
+                for pending in queue.iter().filter(|pending| !self.may_be_silent(pending, desk)) {
+                    missing.push(format!("{name}/{} never came to accounts.inbox/{inbox}", pending.offset));
+                }
+                if self.marks[inbox][index] < source.due_mark {
+                    let (told, due) = (self.marks[inbox][index], source.due_mark);
+                    missing.push(format!("{name} told {told:?} to accounts.inbox/{inbox}, and should {due:?}"));
+                }
+            }
+        }
+        for ((into, partition, offset), dead) in self.dead.iter().filter(|(_, dead)| dead.sure) {
+            let topic = desk.known.topic(*into);
+            missing.push(format!("{topic}/{partition}/{offset} is no dead letter, and should for {}", dead.reason));
+        }
+        missing.into_iter().for_each(|missing| self.complain(missing));
+    }
+
+    fn expect(&mut self, planned: u32, offset: u64, user: u64, desk: &Desk) {
+        let record = &desk.planned[planned as usize];
+        let inbox = partition_of_key(desk.account(user).to_string().as_bytes(), desk.known.partitions) as usize;
+        let state = self.catalogue.oldest_at(self.now, desk.plan.catalogue_lag.0) as u32;
+        let (at, source) = (self.now, self.source(record.into, record.partition));
+        let source = &mut self.sources[source];
+        source.queues[inbox].push_back(Pending { planned, offset, at, state, high: source.high });
+    }
+
+    fn source(&self, into: Into, partition: u32) -> usize {
+        let of = |source: &Source| source.into == into && source.partition == partition;
+        self.sources.iter().position(of).expect("records are noted for partitions that there are")
+    }
+
+    /// Event time of a partition of posts comes to this.
+    fn rise(&mut self, partition: u32, time: i64, desk: &Desk) {
+        let every = desk.known.tick_every.max(1);
+        let source = &mut self.sources[partition as usize];
+        if let Some(high) = source.high.filter(|high| time.div_euclid(every) > high.div_euclid(every)) {
+            source.due_mark = Some(Time(high - desk.known.lateness));
+        }
+        source.high = source.high.max(Some(time));
+    }
+
+    fn count_orders(&mut self, post: &Post) -> usize {
+        let buys = post.tags().filter(|tag| self.buy_tags[usize::from(tag.0)]).count();
+        if buys > 0 && !matches!(post.relation, Relation::Retweet(_)) && self.ordered.insert(post.first) {
+            buys
+        } else {
+            0
+        }
+    }
+
+    /// Finds what was seen at the head of a queue, and judges it. Gives the source.
+    fn find(&mut self, inbox: u32, offset: u64, seen: Seen<'_>, only: Option<usize>, desk: &Desk) -> Option<usize> {
+        let found = self.place_of(inbox, seen, only, desk);
+        let Some((index, place)) = found else {
+            self.out_of_turn(inbox, offset, seen, desk);
+            return None;
+        };
+        let queue = &mut self.sources[index].queues[inbox as usize];
+        queue.drain(..place);
+        let pending = queue.pop_front()?;
+        self.judge(inbox, offset, seen, &pending, desk);
+        Some(index)
+    }
+
+    /// The source, and the place in its queue, of a record that may come next.
+    fn place_of(&self, inbox: u32, seen: Seen<'_>, only: Option<usize>, desk: &Desk) -> Option<(usize, usize)> {
+        let is_it = |pending: &Pending| names(&desk.planned[pending.planned as usize].what, seen);
+        let queues = || {
+            let sources = self.sources.iter().enumerate().filter(|(index, _)| only.is_none_or(|only| only == *index));
+            sources.filter_map(|(index, source)| Some((index, source.queues.get(inbox as usize)?)))
+        };
+        // Mostly it stands at a head; only else it matters what may be passed over.
+        let head = queues().find(|(_, queue)| queue.front().is_some_and(is_it));
+        if let Some((index, _)) = head {
+            return Some((index, 0));
+        }
+        queues().find_map(|(index, queue)| {
+            let place = queue.iter().position(is_it)?;
+            let passed = queue.iter().take(place).all(|pending| self.may_be_silent(pending, desk));
+            passed.then_some((index, place))
+        })
+    }
+
+    /// It may stand deeper in a queue: then what stands before it was lost, or overtaken.
+    fn out_of_turn(&mut self, inbox: u32, offset: u64, seen: Seen<'_>, desk: &Desk) {
+        let is_it = |pending: &Pending| names(&desk.planned[pending.planned as usize].what, seen);
+        let mut what = "was meant by nobody, or came before";
+        for source in &mut self.sources {
+            let Some(queue) = source.queues.get_mut(inbox as usize) else { continue };
+            if let Some(place) = queue.iter().position(is_it) {
+                queue.remove(place);
+                what = "came before what stands before it in its partition";
+                break;
+            }
+        }
+        self.complain(format!("accounts.inbox/{inbox}/{offset} {what}: {}", told(seen)));
+    }
+
+    fn judge(&mut self, inbox: u32, offset: u64, seen: Seen<'_>, pending: &Pending, desk: &Desk) {
+        let wrong = match (seen, &desk.planned[pending.planned as usize].what) {
+            (Seen::Post(_, intent), What::Post(post)) => {
+                let mut wrong = None;
+                for state in pending.state as usize..=self.catalogue.newest() {
+                    wrong = self.catalogue.judge(post, state, intent, &desk.goods).err();
+                    if wrong.is_none() {
+                        break;
+                    }
+                }
+                wrong
+            }
+            (Seen::Deletion(_, deleted), What::Deletion { at, .. }) => {
+                let time = at.or(pending.high);
+                time.filter(|time| *time != deleted.time.0).map(|_| "the time of a deletion")
+            }
+            _ => None,
+        };
+        if let Some(wrong) = wrong {
+            self.complain(format!(
+                "accounts.inbox/{inbox}/{offset} has another {wrong} than was meant: {}",
+                told(seen)
+            ));
+        }
+    }
+
+    fn may_be_silent(&self, pending: &Pending, desk: &Desk) -> bool {
+        match &desk.planned[pending.planned as usize].what {
+            What::Post(post) => (pending.state as usize..=self.catalogue.newest())
+                .any(|state| self.catalogue.may_be_silent(post, state)),
+            _ => false,
+        }
+    }
+
+    fn see_tick(&mut self, inbox: u32, tick: &Tick, desk: &Desk) {
+        for (index, mark) in &tick.marks {
+            let Some(SourceId { topic, partition }) = tick.sources.get(*index as usize) else {
+                return self.complain(format!("a tick in accounts.inbox/{inbox} names source {index}, which is none"));
+            };
+            let is_source = **topic == **desk.known.topic(Into::Posts) && (*partition as usize) < self.sources.len();
+            if !is_source || self.sources[*partition as usize].into != Into::Posts {
+                return self.complain(format!("a tick in accounts.inbox/{inbox} tells of {topic}/{partition}"));
+            }
+            let place = *partition as usize;
+            let before = self.marks.get_mut(inbox as usize).and_then(|marks| marks[place].replace(*mark));
+            if before.is_some_and(|before| before > *mark) {
+                self.complain(format!("{topic}/{partition} went back to {mark:?} in accounts.inbox/{inbox}"));
+            }
+            // A mark never goes back: a clock behind the one that told it, or a later and slower post, repeats it.
+            if before == Some(*mark) {
+                continue;
+            }
+            if let Some(next) = self.untimely(place, inbox, *mark, tick.clock, desk) {
+                let clock = tick.clock;
+                self.complain(format!(
+                    "{topic}/{partition} told {mark:?} (clock {clock:?}) to accounts.inbox/{inbox}, and {next:?} was not read"
+                ));
+            }
+        }
+    }
+
+    /// Whether a mark is higher than what was read allows: the next record that is yet to be seen was not read. Gives
+    /// that record's offset.
+    fn untimely(&self, source: usize, inbox: u32, mark: Time, clock: Option<Time>, desk: &Desk) -> Option<Option<u64>> {
+        let known = &desk.known;
+        let source = &self.sources[source];
+        let queue = source.queues.get(inbox as usize)?;
+        let is_read = |high: Option<i64>| high.is_some_and(|high| mark.0 <= high - known.lateness);
+        if is_read(queue.front().map_or(source.high, |first| first.high)) {
+            return None;
+        }
+        let next = queue.iter().find(|pending| !self.may_be_silent(pending, desk));
+        if is_read(next.map_or(source.high, |next| next.high)) {
+            return None;
+        }
+        let idle = clock.filter(|_| known.idle_after > 0 && known.idle_by_clock).is_some_and(|clock| {
+            let fresh = next.is_none_or(|next| next.at + known.idle_after + known.skew_max > clock.0);
+            fresh && mark.0 <= clock.0 - known.lateness
+        });
+        if idle { None } else { Some(next.map(|next| next.offset)) }
+    }
+
+    fn complain(&mut self, problem: String) {
+        if self.problems.len() < PROBLEMS_MAX {
+            self.problems.push(problem);
+        }
+    }
+}
+
+/// Whether a post can become anything at all.
+fn may_matter(post: &Post, desk: &Desk) -> bool {
+    let echoes = matches!(post.relation, Relation::Retweet(_) | Relation::Quote(_));
+    post.author.user != desk.known.service.user
+        && (post.cancels || post.freezes || echoes || post.tags().next().is_some())
+}
+
+/// Whether what was seen is this record, rightly read or not.
+fn names(what: &What, seen: Seen<'_>) -> bool {
+    match (what, seen) {
+        (What::Post(post), Seen::Post(account, intent)) => {
+            post.id == intent.id.0 && post.author.user == account.user && account.network.as_str() == "twitter"
+        }
+        (What::Link(meant, message), Seen::Side(account, AccountMessage::Link(told))) => {
+            *meant == account && message == told
+        }
+        (What::Posted(meant, fate), Seen::Side(account, AccountMessage::Posted(told))) => {
+            *meant == account && fate == told
+        }
+        (What::Deletion { post, user, .. }, Seen::Deletion(account, deleted)) => {
+            *user == account && *post == deleted.post.0
+        }
+        _ => false,
+    }
+}
+
+fn told(seen: Seen<'_>) -> String {
+    match seen {
+        Seen::Post(account, intent) => format!("post {} of {account}", intent.id),
+        Seen::Side(account, AccountMessage::Link(_)) => format!("a link of {account}"),
+        Seen::Side(account, _) => format!("what became of a reply to {account}"),
+        Seen::Deletion(user, deleted) => format!("the deletion of {} by {user}", deleted.post),
+    }
+}
