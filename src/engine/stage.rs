@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::shard::Shard;
-use crate::bus::{RecordRef, Subscription, TopicPartition};
+use crate::bus::{BusError, RecordRef, Subscription, TopicPartition};
 use crate::domain::Time;
 
 /// One of the three stages. Shared by all its workers; everything mutable lives in the shards.
@@ -22,8 +22,10 @@ pub trait Stage: Send + Sync + 'static {
     /// A fresh shard. `note` is what the last committer left with the position ("" if nobody did).
     fn shard(&self, at: &TopicPartition, note: &str) -> Self::Shard;
 
-    /// Runs on the worker's thread before every poll: the screen follows the catalogue here.
-    fn before_poll(&self) {}
+    /// Runs on the worker's thread before every poll, which waits for it: the screen follows the catalogue here.
+    fn before_poll(&self) -> Result<(), BusError> {
+        Ok(())
+    }
 
     /// Runs on the worker's thread while the record is still borrowed: decides what is copied.
     fn admit(&self, at: &TopicPartition, record: RecordRef<'_>) -> Admitted;

@@ -261,7 +261,7 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
     }
 
     fn poll(&mut self, wait: Duration) -> Result<Polled, BusError> {
-        self.stage.before_poll();
+        self.stage.before_poll()?;
         let Worker { bus, held, stage, stats, settings, .. } = self;
         let room = (settings.batch.records_max as u64).saturating_sub(held.gathered()).max(1);
         let budget = Budget { records_max: room as usize, bytes_max: settings.batch.bytes_max };

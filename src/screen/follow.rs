@@ -37,6 +37,8 @@ struct State {
     withdrawn: BTreeSet<String>,
     /// (partition, offset) of the records whose offers are no good, and why.
     refused: BTreeMap<(u32, u64), String>,
+    /// Something was read that the shared catalogue doesn't show yet, perhaps since a read failed half-way.
+    changed: bool,
 }
 
 impl Follower {
@@ -55,6 +57,7 @@ impl Follower {
             retired: Vec::new(),
             withdrawn: BTreeSet::new(),
             refused: BTreeMap::new(),
+            changed: false,
         };
         Ok(Follower { state: Mutex::new(state), service, rules, record_bytes_max })
     }
@@ -68,15 +71,14 @@ impl Follower {
     /// the shard of its partition makes the dead letter.
     pub fn follow(&self, catalogue: &Shared<Catalogue>) -> Result<(), BusError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let State { reader, positions, offers, retired, withdrawn, refused } = &mut *state;
-        let mut changed = false;
+        let State { reader, positions, offers, retired, withdrawn, refused, changed } = &mut *state;
         for (at, position) in positions {
             let end = reader.end(at)?;
             while *position < end {
                 let next = reader.read(at, *position, Budget::BULK, &mut |record| match self
                     .take(record, offers, withdrawn)
                 {
-                    Ok(Some(new)) => changed |= replace(new, offers, retired),
+                    Ok(Some(new)) => *changed |= replace(new, offers, retired),
                     Ok(None) => {}
                     Err(why) => drop(refused.insert((at.partition, record.offset), why)),
                 })?;
@@ -86,7 +88,7 @@ impl Follower {
                 *position = next;
             }
         }
-        if changed {
+        if std::mem::take(changed) {
             catalogue.set(Catalogue::new(offers.values().cloned(), retired.iter().cloned(), self.service.clone()));
         }
         Ok(())
@@ -102,7 +104,10 @@ impl Follower {
         // The record may have come after the last look.
         let followed = |state: &State| state.positions.iter().any(|(tp, place)| tp.partition == at.0 && *place > at.1);
         if !followed(&self.state.lock().unwrap_or_else(PoisonError::into_inner)) {
-            self.follow(catalogue).map_err(|error| error.to_string())?;
+            // While the log is away the offer is judged by itself: the catalogue will refuse a clash all the same.
+            if self.follow(catalogue).is_err() {
+                return self.rules.read(spec, at.1);
+            }
         }
         match self.state.lock().unwrap_or_else(PoisonError::into_inner).refused.get(&at) {
             Some(why) => Err(why.clone()),
@@ -157,5 +162,46 @@ impl ScreenSetup {
     /// The network of a post topic's authors; `None` for side inputs.
     pub fn network_of(&self, topic: &str) -> Option<Network> {
         self.sources.iter().find(|(source, _)| **source == *topic).map(|(_, network)| *network)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bus::sim::{Faults, ProcessId, SimBus, SimOptions, SimTopic};
+    use crate::config::{OfferSpec, Settings};
+    use crate::domain::Time;
+    use crate::pipeline::Stages;
+    use crate::screen::setup::Topology;
+
+    /// A log that fails half-way through a look must not make the screen forget what it read before.
+    #[test]
+    fn a_look_that_fails_half_way_loses_no_offer() {
+        let settings = Settings::of_text(None, std::iter::empty()).expect("the shipped settings are valid");
+        let topics = crate::pipeline::topics(&settings);
+        for seed in 0..40 {
+            let topics = topics.iter().map(|topic| SimTopic::new(topic, 4)).collect();
+            let log = SimBus::new(SimOptions::new(seed, topics), Time(0));
+            let bus = log.connect(ProcessId(0));
+            let stages = Stages::new(&settings, &*bus, Topology::new(Vec::new(), true)).expect("no trouble yet");
+            let setup = &stages.screen.setup;
+            let spec = OfferSpec {
+                id: "mug".to_owned(),
+                kind: Some("purchase".to_owned()),
+                buy_tag: Some("BuyMug".to_owned()),
+                confirm_tag: Some("ConfirmMug".to_owned()),
+                merchant: Some("house".to_owned()),
+                item: Some("Mug".to_owned()),
+                price: Some("1.00".to_owned()),
+                currency: Some("USD".to_owned()),
+                ..OfferSpec::default()
+            };
+            let value = serde_json::to_vec(&spec).expect("a spec is JSON");
+            log.append(&TopicPartition::new(OFFERS, 0), Some(b"mug"), Some(&value));
+            log.set_faults(Faults { unavailable: 500, ..Faults::default() });
+            while setup.follower.follow(&setup.catalogue).is_err() {}
+            let known = setup.catalogue.get().may_matter(br##"{"text":"#BuyMug"}"##);
+            assert!(known, "seed {seed}: the offer was read and is not in the catalogue");
+        }
     }
 }

@@ -6,7 +6,7 @@ use super::setup::ScreenSetup;
 use super::shape::{self, Shape};
 use super::shard::ScreenShard;
 use super::side::SIDE_INPUTS;
-use crate::bus::{RecordRef, Subscription, TopicPartition};
+use crate::bus::{BusError, RecordRef, Subscription, TopicPartition};
 use crate::engine::pressure::Pressure;
 use crate::engine::stage::{Admitted, Gate, Stage};
 
@@ -37,10 +37,9 @@ impl Stage for ScreenStage {
     }
 
     /// The catalogue is followed before every poll, so that an offer is known before the posts that were made after it.
-    fn before_poll(&self) {
-        if let Err(error) = self.setup.follower.follow(&self.setup.catalogue) {
-            tracing::warn!(%error, "the offers topic could not be read; the catalogue stays as it is");
-        }
+    /// While the topic can't be read, no posts are: by an old catalogue a buy would be nothing.
+    fn before_poll(&self) -> Result<(), BusError> {
+        self.setup.follower.follow(&self.setup.catalogue)
     }
 
     /// Most posts can't matter: of those only the time is taken, without a copy.
