@@ -7,7 +7,7 @@ use crate::wire::codec::{CodecError, choice, from_bytes, record, to_bytes};
 pub const CHANGELOG: &str = "accounts.changelog";
 
 /// Grows with every change of the layout below.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 pub fn encode_account(account: &Account) -> Vec<u8> {
     to_bytes(VERSION, account)
@@ -18,7 +18,7 @@ pub fn decode_account(bytes: &[u8]) -> Result<Account, CodecError> {
 }
 
 record!(Account { links, purchases, extras });
-record!(Extras { refused, told_not_linked, confirms, cancels, deletions, asking, queue, courtesy });
+record!(Extras { refused, told_not_linked, told_nothing_to_confirm, confirms, cancels, deletions, asking, queue, courtesy });
 record!(Refused { first_id, offer, at });
 record!(KeptConfirm { id, first_id, time, tags, how, told });
 choice!(ConfirmForm { 0 => Words, 1 => Echo(echo, reason), 2 => Never(reason) });

@@ -91,7 +91,10 @@ impl Envelopes {
             let own = !self.is_share || seen.topic != "purchases.events" || id == id_of_event(value);
             found.check(Invariant::I8, own, whose, || format!("{}: ce_id is not this event's", place()));
             let invariant = if seen.topic == "payments.authorized" { Invariant::I2 } else { Invariant::I8 };
-            found.check(invariant, self.ids.insert(id), whose, || {
+            // How long a refused buy is remembered is bounded; a redelivery from long ago is refused again, and the
+            // model of the conversation says whether it was long enough.
+            let refusal = value["from"].is_null() && value["to"] == "rejected";
+            found.check(invariant, self.ids.insert(id) || refusal, whose, || {
                 format!("{}: a second record with ce_id {id}", place())
             });
         }

@@ -28,6 +28,8 @@ pub struct Extras {
     pub refused: Vec<Refused>,
     /// Offers about which `not_linked` was told, and when.
     pub told_not_linked: Vec<(String, Time)>,
+    /// First ids and times of posts that were answered `nothing_to_confirm`, so that a redelivery is not answered again.
+    pub told_nothing_to_confirm: Vec<(PostId, Time)>,
     /// Confirms that were read before a purchase they could pay.
     pub confirms: Vec<KeptConfirm>,
     pub cancels: Vec<KeptCancel>,
@@ -173,6 +175,7 @@ impl Account {
         let Some(extras) = self.extras.as_deref() else { return 0 };
         let records = extras.refused.len()
             + extras.told_not_linked.len()
+            + extras.told_nothing_to_confirm.len()
             + extras.confirms.len()
             + extras.cancels.len()
             + extras.deletions.len()
@@ -193,8 +196,13 @@ impl Account {
         self.purchases.iter().filter(|purchase| purchase.state.waits()).count()
     }
 
+    /// Whether a confirm is kept however far the watermark goes.
+    pub fn keeps_on(&self, kept: &KeptConfirm) -> bool {
+        self.waits_in_line(kept) || planted::is(Bug::EarlyConfirmKept)
+    }
+
     /// Whether a kept confirm speaks of a purchase that waits in line: its prompt may be decided by something earlier
-    /// than the confirm, and told later. It is kept however far the watermark goes.
+    /// than the confirm, and told later.
     pub fn waits_in_line(&self, kept: &KeptConfirm) -> bool {
         let in_line = self.purchases.iter().filter(|purchase| purchase.state == State::Waitlisted);
         in_line.into_iter().any(|purchase| kept.tags.contains(&purchase.terms.confirm))
@@ -208,8 +216,7 @@ impl Account {
         let purchases = self.purchases.iter().filter_map(|p| p.ends_at(rules).or_else(|| p.forget_at(rules)));
         let extras = self.extras.iter().flat_map(|extras| extras.wakes(rules));
         let confirms = self.extras.iter().flat_map(|extras| &extras.confirms);
-        let kept_on = |kept: &KeptConfirm| self.waits_in_line(kept) || planted::is(Bug::EarlyConfirmKept);
-        let confirms = confirms.filter(|kept| !kept_on(kept)).map(|kept| kept.time);
+        let confirms = confirms.filter(|kept| !self.keeps_on(kept)).map(|kept| kept.time);
         let unlinked = match self.links.last() {
             Some(LinkMessage { at, change: LinkChange::Unlink }) => Some(at.after(rules.windows.forget_after)),
             _ => None,
@@ -222,6 +229,7 @@ impl Extras {
     fn is_empty(&self) -> bool {
         self.refused.is_empty()
             && self.told_not_linked.is_empty()
+            && self.told_nothing_to_confirm.is_empty()
             && self.confirms.is_empty()
             && self.cancels.is_empty()
             && self.deletions.is_empty()
@@ -235,10 +243,11 @@ impl Extras {
         let deletions = self.deletions.iter().map(|kept| kept.time);
         let age = rules.windows.buy_max_age;
         let refused = self.refused.iter().map(move |kept| kept.at.after(age));
+        let answered = self.told_nothing_to_confirm.iter().map(move |(_, at)| at.after(age));
         let forget_after = rules.windows.forget_after;
         let told = self.told_not_linked.iter().map(move |(_, at)| at.after(forget_after));
         let hour = (self.courtesy.1 > 0).then(|| Time((self.courtesy.0 + 1).saturating_mul(HOUR.0)));
-        cancels.chain(deletions).chain(refused).chain(told).chain(hour)
+        cancels.chain(deletions).chain(refused).chain(answered).chain(told).chain(hour)
     }
 }
 

@@ -15,7 +15,7 @@ pub struct Watermark {
     pub marks: BTreeMap<SourceId, Option<Time>>,
     /// Where the watermark stands.
     pub value: Option<Time>,
-    /// The highest wall clock that a tick carried (live sources only).
+    /// The wall clock of the last tick that carried one (live sources only).
     pub clock: Option<Time>,
 }
 
@@ -41,7 +41,7 @@ impl Watermark {
         let counts = |mark: &Option<Time>| mark.is_some() || !planted::is(Bug::WatermarkOfSeenSources);
         let lowest = self.marks.values().copied().filter(counts).min().flatten();
         self.value = if planted::is(Bug::WatermarkGoesBack) { lowest } else { self.value.max(lowest) };
-        self.clock = self.clock.max(tick.clock);
+        self.clock = tick.clock.or(self.clock);
         moved || before != (self.value, self.clock, self.topology)
     }
 }

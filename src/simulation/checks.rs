@@ -76,7 +76,7 @@ pub struct Checks {
 
 #[derive(Default)]
 struct Transaction {
-    /// `None` until it is known to have ended.
+    /// `None` until it is known to be decided.
     committed: Option<bool>,
     /// Place and digest of each record that was seen.
     seen: Vec<Placed>,
@@ -165,7 +165,7 @@ impl Checks {
         }
     }
 
-    /// A transaction ended; in the order in which they did.
+    /// A transaction was decided; in the order in which they were.
     pub fn ended(&mut self, ended: &Ended, now: Time) {
         self.check_identity(ended);
         let expected = if ended.committed { self.expect(ended, now) } else { None };
@@ -179,8 +179,10 @@ impl Checks {
     pub fn settle(&mut self) {
         let mut failures = Vec::new();
         self.open.retain(|id, transaction| match transaction.committed {
-            // Its markers are written partition by partition: some of it may be seen before it ended.
-            None => true,
+            None => {
+                failures.push((*id, "I8", "is seen before it was decided".to_owned()));
+                false
+            }
             Some(false) => {
                 if !transaction.seen.is_empty() {
                     failures.push((*id, "I8", "was aborted and is seen".to_owned()));

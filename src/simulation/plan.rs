@@ -23,6 +23,9 @@ pub struct Plan {
     pub partitions: Partitions,
     /// Sources are live: idle ones move by the clock (DESIGN section 6).
     pub live: bool,
+    /// It is the log's clock that may go back, else the processes'. If both did, nothing would tell a post of today from
+    /// one of the future.
+    pub log_lags: bool,
     /// The spells that follow each other in a circle until people have nothing more to say.
     pub spells: Vec<Spell>,
     /// Kinds of trouble that may occur at all; shrinking takes some away.
@@ -174,6 +177,7 @@ impl Plan {
             processes: draw_processes(rng),
             partitions,
             live,
+            log_lags: rng.random_bool(0.3),
             spells: draw_spells(rng),
             kinds: Kinds::ALL,
             turns_max: TURNS_MAX,

@@ -17,7 +17,10 @@ impl World<'_> {
         let process = self.rng.random_range(0..self.processes.len());
         let span = log_uniform(&mut self.rng, 20, 60_000);
         let sign = if self.rng.random_bool(0.5) { 1 } else { -1 };
-        let jump = sign * log_uniform(&mut self.rng, 100, Span::DAY.0).0;
+        let far = log_uniform(&mut self.rng, 100, Span::DAY.0).0;
+        // Whose clock may not go back goes ahead instead.
+        let may_lag = (kind == Kind::AppendClock) == self.plan.log_lags;
+        let jump = if may_lag { sign * far } else { far };
         let drawn = draw_process(&mut self.rng);
         let choice = self.rng.random_range(0..3);
         if !self.plan.kinds.has(kind) {

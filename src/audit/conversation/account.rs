@@ -34,6 +34,8 @@ pub(super) struct Account {
     pub refused: BTreeMap<(PostId, String), Time>,
     /// Offers for which `not_linked` was due, when, and whether it was told.
     pub not_linked: BTreeMap<String, (Time, bool)>,
+    /// First ids of posts that were answered `nothing_to_confirm`.
+    pub nothing_told: BTreeSet<PostId>,
     /// Replies of courtesy by hour of event time.
     pub courtesies: BTreeMap<i64, u32>,
     /// Confirms that paid, by first id and tag.
@@ -59,6 +61,7 @@ impl Account {
             kept: Vec::new(),
             refused: BTreeMap::new(),
             not_linked: BTreeMap::new(),
+            nothing_told: BTreeSet::new(),
             courtesies: BTreeMap::new(),
             used: BTreeSet::new(),
             asked: VecDeque::new(),
@@ -114,32 +117,38 @@ impl Account {
         !self.asked.is_empty()
     }
 
-    /// Deadlines that the watermark has passed, in their order; then what was kept too long.
+    /// What the watermark has passed, in order of time: deadlines, and confirms that were kept for nothing.
     fn pass(&mut self, now: Now<'_>) {
         let Some(watermark) = now.watermark else { return };
         loop {
             let due = |(index, purchase): (usize, &Purchase)| purchase.due(now.rules).map(|time| (time, index));
             let next = self.purchases.iter().enumerate().filter_map(due).filter(|(time, _)| *time < watermark).min();
-            let Some((time, index)) = next else { break };
-            match self.purchases[index].state {
-                State::Prompted => self.expire(index, time),
-                _ => self.fulfil(index, time, true),
+            let dropped = self.next_dropped(watermark);
+            match (next, dropped) {
+                (Some((time, index)), kept) if kept.as_ref().is_none_or(|kept| time <= kept.time) => {
+                    match self.purchases[index].state {
+                        State::Prompted => self.expire(index, time),
+                        _ => self.fulfil(index, time, true),
+                    }
+                }
+                (_, Some(kept)) => self.drop_kept(&kept, now),
+                (_, None) => break,
             }
         }
-        self.drop_passed(watermark);
+    }
+
+    fn next_dropped(&self, watermark: Time) -> Option<Kept> {
+        let passed = |kept: &&Kept| kept.time < watermark && !self.is_held_by_the_line(kept);
+        self.kept.iter().filter(passed).min_by_key(|kept| (kept.time, kept.post)).cloned()
     }
 
     /// A confirm that came to nothing is told where it concerns a purchase.
-    fn drop_passed(&mut self, watermark: Time) {
-        let passed = |kept: &&Kept| kept.time < watermark && !self.is_held_by_the_line(kept);
-        let dropped: Vec<Kept> = self.kept.iter().filter(passed).cloned().collect();
-        for kept in dropped {
-            self.kept.retain(|other| !other.is_same(&kept));
-            if let What::Confirm(confirm) = &kept.what
-                && !kept.told
-            {
-                self.tell_no_purchase(confirm);
-            }
+    fn drop_kept(&mut self, kept: &Kept, now: Now<'_>) {
+        self.kept.retain(|other| !other.is_same(kept));
+        if let What::Confirm(confirm) = &kept.what
+            && !kept.told
+        {
+            self.tell_no_purchase(confirm, now);
         }
     }
 
@@ -265,7 +274,10 @@ impl Account {
                 }
             }
         }
-        self.keep(kept, now);
+        // One that answers a prompt has found its purchase.
+        if !matches!(&kept.what, What::Cancel { tags, only: Some(_), .. } if tags.is_empty()) {
+            self.keep(kept, now);
+        }
     }
 
     /// Keeps what may concern a purchase that is read later, once, until the watermark has passed its time.

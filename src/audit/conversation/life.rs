@@ -139,7 +139,7 @@ impl Account {
         let passed = now.watermark.is_some_and(|watermark| time < watermark);
         let kept = Kept { time, post, first, told, what: What::Confirm(confirm.clone()) };
         if passed && !told && !self.is_held_by_the_line(&kept) {
-            return self.tell_no_purchase(&confirm);
+            return self.tell_no_purchase(&confirm, now);
         }
         self.keep(kept, now);
     }
@@ -191,12 +191,13 @@ impl Account {
     }
 
     /// A confirm was dropped that concerned nothing when it was judged.
-    pub fn tell_no_purchase(&mut self, confirm: &Confirm) {
-        let of_its_time = |p: &Purchase| {
-            let known = p.judged.contains(&confirm.first) || self.has_paid(confirm.first);
-            confirm.names(p) && p.ordered_at <= confirm.time && !known
-        };
-        let Some(index) = self.purchases.iter().position(of_its_time) else { return };
+    pub fn tell_no_purchase(&mut self, confirm: &Confirm, now: Now<'_>) {
+        let named = |p: &&Purchase| confirm.names(p) && p.ordered_at <= confirm.time;
+        if !self.purchases.iter().any(|p| named(&p)) {
+            return self.tell_nothing_to_confirm(confirm, now);
+        }
+        let known = |p: &Purchase| p.judged.contains(&confirm.first) || self.has_paid(confirm.first);
+        let Some(index) = self.purchases.iter().position(|p| named(&p) && !known(p)) else { return };
         self.purchases[index].judged.push(confirm.first);
         let reason = confirm.unfit(&self.purchases[index], self.id).unwrap_or(Reason::NoPurchase);
         self.tell_rejected_confirm(index, confirm, reason, false);

@@ -98,9 +98,6 @@ impl Conversations {
             (None, Topic::Replies) => return,
             (account, _) => account.and_then(AccountId::parse),
         };
-        if value["kind"] == "nothing_to_confirm" && self.rules.tells_nothing_to_confirm {
-            return;
-        }
         let id = purchase.and_then(uuids::parse);
         let twice = topic == Topic::Payments && id.is_some_and(|id| !self.paid.insert(id));
         let Err(what) = self.take(account, topic, id, None, |expected| expected.differs(value)) else { return };

@@ -95,8 +95,8 @@ impl Expected {
             Said::Event { from, to, reason, at, post } => {
                 fields.text("offer", self.offer.as_deref());
                 fields.text("from", from.map(State::name));
-                fields.text("to", Some(to.name()));
                 fields.text("reason", reason.map(Reason::name));
+                fields.text("to", Some(to.name()));
                 fields.time("at", *at);
                 fields.post("post", *post);
             }

@@ -1,6 +1,6 @@
 //! What an account says: predictions, in the order in which they must come.
 
-use crate::domain::{Link, PostId, PostIntent, PurchaseId, Reason, ReplyKind, State, StockAction, Terms, Time, Uuid};
+use crate::domain::{Link, PostForm, PostId, PostIntent, PurchaseId, Reason, ReplyKind, State, StockAction, Terms, Time, Uuid};
 use crate::wire::uuids::uuid_of;
 
 use super::account::{Account, Now};
@@ -77,6 +77,21 @@ impl Account {
         self.push(Expected { purchase: None, offer: None, said, optional: false });
     }
 
+    /// A confirm in own words that concerns nothing is answered, where that is wanted; once per post.
+    pub fn tell_nothing_to_confirm(&mut self, confirm: &Confirm, now: Now<'_>) {
+        let own_words = matches!(confirm.form, PostForm::Own | PostForm::ManualRetweetOfService) && !confirm.buys;
+        let age = now.rules.windows.buy_max_age;
+        let is_old = now.watermark.is_some_and(|watermark| confirm.time.after(age) < watermark);
+        let wanted = now.rules.tells_nothing_to_confirm && own_words && !is_old && self.handle_is_known(None);
+        if !wanted || !self.nothing_told.insert(confirm.first) {
+            return;
+        }
+        let kind = ReplyKind::NothingToConfirm;
+        let id = uuid_of(&format!("reply|{}|{}|{}", kind.name(), self.id, confirm.first));
+        let said = Said::Reply { direct: false, id, kind, in_reply_to: Some(confirm.post) };
+        self.push_courtesy(confirm.time, Expected { purchase: None, offer: None, said, optional: false }, now);
+    }
+
     /// A reply to a buy that opened nothing, within the bound of an hour; whether it is told.
     pub fn tell_courtesy(
         &mut self,
@@ -87,10 +102,13 @@ impl Account {
         optional: bool,
         now: Now<'_>,
     ) -> bool {
-        if !self.handle_is_known(intent.handle.as_ref()) {
-            return false;
-        }
-        let hour = intent.time.0.div_euclid(HOUR_MS);
+        let said = Said::Reply { direct: false, id: reply_id(kind, id), kind, in_reply_to: Some(intent.id) };
+        let expected = Expected { purchase: Some(id), offer: Some(terms.offer.clone()), said, optional };
+        self.handle_is_known(intent.handle.as_ref()) && self.push_courtesy(intent.time, expected, now)
+    }
+
+    fn push_courtesy(&mut self, time: Time, expected: Expected, now: Now<'_>) -> bool {
+        let hour = time.0.div_euclid(HOUR_MS);
         // Where posts of several hours are read in turns, it is left open how many are told.
         let in_turns = self.courtesies.len() > 1;
         let told = self.courtesies.entry(hour).or_default();
@@ -99,9 +117,8 @@ impl Account {
         if over && !in_turns {
             return false;
         }
-        let optional = optional || over;
-        let said = Said::Reply { direct: false, id: reply_id(kind, id), kind, in_reply_to: Some(intent.id) };
-        self.push(Expected { purchase: Some(id), offer: Some(terms.offer.clone()), said, optional });
+        let optional = expected.optional || over;
+        self.push(Expected { optional, ..expected });
         !over
     }
 

@@ -180,6 +180,7 @@ impl Broker {
             let producer = &mut self.producers[producer];
             (producer.open, producer.completing, producer.last) = (None, Some(number), Some(commit));
         }
+        self.note_ended(number);
         self.fates.decide(number, commit);
         if !self.strikes(|faults| faults.late_markers) {
             return self.complete(number);
@@ -246,6 +247,22 @@ impl Broker {
         self.close_if_marked(number);
     }
 
+    /// In the order of decisions: whoever goes on from a position of this transaction is decided later.
+    fn note_ended(&mut self, number: u64) {
+        let Some(transaction) = self.open.get_mut(&number) else { return };
+        let ended = Ended {
+            transaction: number,
+            producer: transaction.producer.map(|producer| self.producers[producer].name.clone()),
+            epoch: transaction.epoch,
+            group: transaction.group.map(|(group, _)| self.groups[group].name.clone()),
+            generation: transaction.group.map(|(_, generation)| generation),
+            committed: transaction.committed,
+            positions: transaction.positions.clone(),
+            records: std::mem::take(&mut transaction.records),
+        };
+        self.ended.push(ended);
+    }
+
     fn close_if_marked(&mut self, number: u64) {
         let is_marked = |open: &Transaction| open.unmarked.is_empty() && !open.positions_unmarked;
         if !self.open.get(&number).is_some_and(is_marked) {
@@ -255,16 +272,6 @@ impl Broker {
         if let Some(producer) = transaction.producer.map(|producer| &mut self.producers[producer]) {
             producer.completing = producer.completing.filter(|completing| *completing != number);
         }
-        self.ended.push(Ended {
-            transaction: number,
-            producer: transaction.producer.map(|producer| self.producers[producer].name.clone()),
-            epoch: transaction.epoch,
-            group: transaction.group.map(|(group, _)| self.groups[group].name.clone()),
-            generation: transaction.group.map(|(_, generation)| generation),
-            committed: transaction.committed,
-            positions: transaction.positions,
-            records: transaction.records,
-        });
     }
 
     /// The open transaction of (producer, epoch), begun if there is none.

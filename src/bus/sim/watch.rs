@@ -27,7 +27,7 @@ pub struct SimRecord<'a> {
     pub transaction: Option<u64>,
 }
 
-/// A transaction all of whose markers are written.
+/// A transaction that was decided. Its markers are written then or later, partition by partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
     /// As in [`SimRecord`].
@@ -71,7 +71,7 @@ impl SimBus {
         }
     }
 
-    /// Visits the transactions that ended since the cursor, in that order. The visitor may not call the bus.
+    /// Visits the transactions that were decided since the cursor, in that order. The visitor may not call the bus.
     pub fn ended_since(&self, cursor: &mut usize, visit: &mut dyn FnMut(&Ended)) {
         let broker = lock(&self.0);
         broker.ended[(*cursor).min(broker.ended.len())..].iter().for_each(visit);

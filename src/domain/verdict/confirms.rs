@@ -170,25 +170,39 @@ impl Judge<'_> {
             return;
         }
         self.emit(Event::Counted(reason));
-        // A post with several tags is answered once; all of them are dropped at the same moment.
-        let answers = |event: &Event| {
-            matches!(event, Event::Reply(reply)
-                if reply.kind == ReplyKind::NothingToConfirm && reply.in_reply_to == Some(confirm.id))
-        };
-        let tells = reason == Reason::NoPurchase && self.rules.tell_nothing_to_confirm;
-        if tells && !self.out.iter().any(answers) && self.courtesy_left(confirm.time) {
+        if reason == Reason::NoPurchase && self.rules.tell_nothing_to_confirm {
             self.tell_nothing_to_confirm(confirm);
         }
     }
 
+    /// Once per post, however many tags it has and however often it is read; what is older than is remembered stays
+    /// unanswered.
+    fn is_unanswered(&mut self, confirm: &KeptConfirm) -> bool {
+        let age = self.rules.windows.buy_max_age;
+        let is_old = self.watermark.is_some_and(|mark| confirm.time.after(age).is_passed_by(mark));
+        if is_old || self.overloaded {
+            return false;
+        }
+        let told = &mut self.account.extras().told_nothing_to_confirm;
+        let known = told.iter().any(|(first_id, _)| *first_id == confirm.first_id);
+        if !known {
+            told.push((confirm.first_id, confirm.time));
+        }
+        !known
+    }
+
+    /// Whoever never linked an account is not spoken to.
     fn tell_nothing_to_confirm(&mut self, confirm: &KeptConfirm) {
+        let Some(link) = self.link_for(confirm.time) else { return };
+        if !self.is_unanswered(confirm) || !self.courtesy_left(confirm.time) {
+            return;
+        }
         let id = self.uuid("reply", &format!("nothing_to_confirm|{}|{}", self.id, confirm.first_id));
-        let handle = self.link_for(confirm.time).map(|link| link.handle.clone());
         self.emit(Event::Reply(crate::domain::events::Reply {
             id,
             kind: ReplyKind::NothingToConfirm,
             account: self.id,
-            handle,
+            handle: Some(link.handle.clone()),
             in_reply_to: Some(confirm.id),
             terms: None,
             purchase: None,

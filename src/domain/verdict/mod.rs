@@ -71,13 +71,11 @@ impl Judge<'_> {
             AccountMessage::Post(intent) => self.judge_post(intent),
             AccountMessage::Link(message) => self.change_link(message),
             AccountMessage::Posted(fate) => self.tell_fate(fate),
-            AccountMessage::Stock(answer) => {
-                self.answer_unasked(answer);
-                // The watermark may have passed the whole window by the time that a unit is freed.
-                self.pass(Time(i64::MAX));
-            }
+            AccountMessage::Stock(answer) => self.answer_unasked(answer),
             AccountMessage::Deleted(deleted) => self.delete(deleted),
         }
+        // The watermark may have passed a whole window by the time that a unit is freed, or a message is read.
+        self.pass_at_once();
     }
 
     fn judge_post(&mut self, intent: PostIntent) {

@@ -104,16 +104,14 @@ impl Judge<'_> {
             confirm_ms: None,
         }));
         let Some(kind) = answer_to(reason) else { return };
-        if kind == ReplyKind::NotLinked && !self.tell_not_linked_once(&terms.offer, intent.time) {
-            return;
-        }
-        if self.courtesy_left(intent.time) {
-            self.answer_buy(purchase, terms, intent, kind);
-        }
-    }
-
-    fn answer_buy(&mut self, purchase: PurchaseId, terms: &Arc<Terms>, intent: &PostIntent, kind: ReplyKind) {
         let handle = intent.handle.clone().or_else(|| self.link_for(intent.time).map(|link| link.handle.clone()));
+        // What can't be addressed is only counted: it is no answer.
+        if handle.is_some() {
+            let again = kind == ReplyKind::NotLinked && !self.tell_not_linked_once(&terms.offer, intent.time);
+            if again || !self.courtesy_left(intent.time) {
+                return;
+            }
+        }
         self.emit(Event::Reply(Reply {
             id: self.reply_id(kind, purchase),
             kind,

@@ -1,34 +1,59 @@
 //! What the watermark ends by passing: confirm windows, cancel windows, and what need not be remembered any longer.
 
 use super::Judge;
-use crate::domain::account::{HOUR, KeptConfirm};
+use crate::domain::account::HOUR;
 use crate::domain::events::ReplyKind;
+use crate::domain::ids::PostId;
 use crate::domain::intent::{LinkChange, LinkMessage, StockAction};
 use crate::domain::purchase::{Purchase, State};
 use crate::domain::time::Time;
 use crate::planted::{self, Bug};
 
+/// What the watermark's passing brings, in the order in which those of one moment come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    /// The state of the purchase at this place ends.
+    End(usize),
+    /// This post was kept as a confirm, and nothing was read that it could pay.
+    Confirm(PostId, usize),
+}
+
 impl Judge<'_> {
-    /// Ends what the watermark has passed, earliest deadline first, then forgets. Ends after `until` are left for their
-    /// turn among the other accounts.
+    /// Ends what the watermark has passed, earliest first, then forgets. What is after `until` is left for its turn
+    /// among the other accounts.
     pub(super) fn pass(&mut self, until: Time) {
         let Some(mark) = self.watermark else { return };
-        while let Some((end, index)) = self.next_end(mark).filter(|(end, _)| *end <= until) {
-            match self.account.purchases[index].state {
-                State::Prompted => self.expire(index, end),
-                _ => {
-                    self.fulfil(index, end, None);
-                    self.ask_stock(index, StockAction::Settle, end);
+        while let Some((at, due)) = self.next_due(mark).filter(|(at, _)| *at <= until) {
+            match due {
+                Due::End(index) if self.account.purchases[index].state == State::Prompted => self.expire(index, at),
+                Due::End(index) => {
+                    self.fulfil(index, at, None);
+                    self.ask_stock(index, StockAction::Settle, at);
+                }
+                Due::Confirm(_, index) => {
+                    let kept = self.account.extras().confirms.remove(index);
+                    self.drop_confirm(&kept);
                 }
             }
         }
         self.forget(mark);
     }
 
-    fn next_end(&self, mark: Time) -> Option<(Time, usize)> {
+    /// Lets the watermark pass what a message brought too late.
+    pub(super) fn pass_at_once(&mut self) {
+        let wake = self.account.next_wake(self.rules);
+        if self.watermark.is_some_and(|mark| wake.is_some_and(|wake| wake.is_passed_by(mark))) {
+            self.pass(Time(i64::MAX));
+        }
+    }
+
+    fn next_due(&self, mark: Time) -> Option<(Time, Due)> {
         let ends = self.account.purchases.iter().enumerate();
-        let ends = ends.filter_map(|(index, p)| p.ends_at(self.rules).map(|end| (end, index)));
-        ends.filter(|(end, _)| end.is_passed_by(mark)).min()
+        let ends = ends.filter_map(|(index, p)| p.ends_at(self.rules).map(|end| (end, Due::End(index))));
+        let confirms = self.account.extras.iter().flat_map(|extras| extras.confirms.iter().enumerate());
+        let confirms = confirms.filter(|(_, kept)| !self.account.keeps_on(kept));
+        let confirms = confirms.map(|(index, kept)| (kept.time, Due::Confirm(kept.id, index)));
+        ends.chain(confirms).filter(|(at, _)| at.is_passed_by(mark)).min()
     }
 
     fn expire(&mut self, index: usize, deadline: Time) {
@@ -52,19 +77,11 @@ impl Judge<'_> {
         let age = rules.windows.buy_max_age;
         extras.refused.retain(|kept| !kept.at.after(age).is_passed_by(mark));
         extras.told_not_linked.retain(|(_, at)| !at.after(rules.windows.forget_after).is_passed_by(mark));
+        extras.told_nothing_to_confirm.retain(|(_, at)| !at.after(age).is_passed_by(mark));
         extras.cancels.retain(|kept| !kept.time.is_passed_by(mark));
         extras.deletions.retain(|kept| !kept.time.is_passed_by(mark));
         if Time((extras.courtesy.0 + 1).saturating_mul(HOUR.0)).is_passed_by(mark) {
             extras.courtesy = (0, 0);
-        }
-        let confirms = std::mem::take(&mut extras.confirms);
-        let is_kept = |kept: &KeptConfirm| {
-            !kept.time.is_passed_by(mark) || self.account.waits_in_line(kept) || planted::is(Bug::EarlyConfirmKept)
-        };
-        let (live, passed): (Vec<_>, Vec<_>) = confirms.into_iter().partition(is_kept);
-        self.account.extras().confirms = live;
-        for kept in &passed {
-            self.drop_confirm(kept);
         }
     }
 

@@ -97,7 +97,7 @@ impl Judge<'_> {
     }
 
     /// What was read before an order may stop it at once, before stock is asked: its deletion, an unlink or freeze
-    /// after its time, a cancel earlier than any kept confirm.
+    /// after its time, whichever came first; a cancel earlier than any kept confirm.
     pub(super) fn stopped_before_stock(&mut self, index: usize) -> bool {
         let purchase = &self.account.purchases[index];
         let of_order = |d: &&DeletedPost| d.post == purchase.order_post || d.post == purchase.order_version;
@@ -105,7 +105,8 @@ impl Judge<'_> {
         let deleted = deleted.map(|d| Stop { reason: Reason::Deleted, at: d.time, post: Some(d.post), answer: None });
         let stopped = self.account.stopped_after(purchase.ordered_at);
         let stopped = stopped.map(|(at, reason, post)| Stop { reason, at, post, answer: Some(purchase.order_version) });
-        let Some(stop) = deleted.or(stopped).or_else(|| self.kept_cancel_for(index)) else { return false };
+        let sure = deleted.into_iter().chain(stopped).min_by_key(|stop| stop.at);
+        let Some(stop) = sure.or_else(|| self.kept_cancel_for(index)) else { return false };
         self.cancel(index, &stop);
         true
     }
