@@ -278,6 +278,10 @@ impl BusWorker for StallingWorker {
         self.inner.at_end(at)
     }
 
+    fn log_clock(&self) -> LogClock {
+        self.0.log_clock()
+    }
+
     fn release(&mut self) -> Result<(), BusError> {
         self.inner.release()
     }

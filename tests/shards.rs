@@ -10,7 +10,7 @@ use pay_by_tweet::bus::{OutRecord, TopicPartition};
 use pay_by_tweet::config::{OfferSpec, Settings};
 use pay_by_tweet::domain::*;
 use pay_by_tweet::engine::pressure::Pressure;
-use pay_by_tweet::engine::shard::{Batch, InRecord, Item, Shard};
+use pay_by_tweet::engine::shard::{Batch, Clocks, InRecord, Item, Shard};
 use pay_by_tweet::offers::{self, OffersShard};
 use pay_by_tweet::wire::internal;
 use pay_by_tweet::wire::uuids::uuid_of;
@@ -102,7 +102,7 @@ fn item(offset: u64, value: Vec<u8>) -> Item {
 }
 
 fn batch(items: Vec<Item>) -> Batch {
-    Batch { records: items.len() as u64, items, now: Time(START), at_end: false }
+    Batch { records: items.len() as u64, items, now: Time(START), at_end: false, clocks: Clocks::Agree }
 }
 
 /// A compacted topic: the last value of each key.

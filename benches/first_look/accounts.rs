@@ -14,7 +14,7 @@ use pay_by_tweet::domain::{
     PostIntent, Tag, Terms, Time,
 };
 use pay_by_tweet::engine::pressure::Pressure;
-use pay_by_tweet::engine::shard::{Batch, InRecord, Item, Shard};
+use pay_by_tweet::engine::shard::{Batch, Clocks, InRecord, Item, Shard};
 use pay_by_tweet::wire::internal::encode_inbox;
 use pay_by_tweet::wire::uuids::uuid_of;
 
@@ -103,7 +103,7 @@ fn feed(shard: &mut AccountsShard, message: impl Fn(u64) -> InboxRecord) -> f64 
             Item::Record(InRecord { offset: i, timestamp: START, key: None, value })
         };
         let items: Vec<Item> = (first..first + BATCH).map(item).collect();
-        let batch = Batch { records: BATCH, items, now: START, at_end: false };
+        let batch = Batch { records: BATCH, items, now: START, at_end: false, clocks: Clocks::Agree };
         let start = cpu_ns();
         let decided = shard.decide(&batch);
         shard.committed();

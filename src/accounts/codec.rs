@@ -18,7 +18,17 @@ pub fn decode_account(bytes: &[u8]) -> Result<Account, CodecError> {
 }
 
 record!(Account { links, purchases, extras });
-record!(Extras { refused, told_not_linked, told_nothing_to_confirm, confirms, cancels, deletions, asking, queue, courtesy });
+record!(Extras {
+    refused,
+    told_not_linked,
+    told_nothing_to_confirm,
+    confirms,
+    cancels,
+    deletions,
+    asking,
+    queue,
+    courtesy
+});
 record!(Refused { first_id, offer, at });
 record!(KeptConfirm { id, first_id, time, tags, how, told });
 choice!(ConfirmForm { 0 => Words, 1 => Echo(echo, reason), 2 => Never(reason) });

@@ -120,6 +120,15 @@ pub enum CommitState {
     Fenced,
 }
 
+/// What is known of the clock by which the log stamps records (promise 9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogClock {
+    /// The clock of this process.
+    Ours,
+    /// One of its own: the append time of the last record that this worker sent, as far as that was told.
+    Told(Option<Time>),
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum BusError {
     /// May pass: the caller retries after a pause.
@@ -164,6 +173,9 @@ pub trait BusWorker: Send {
 
     /// Whether the next offset to fetch was the partition's end when last looked at.
     fn at_end(&self, at: &TopicPartition) -> bool;
+
+    /// What the last record that was sent tells of the log's clock.
+    fn log_clock(&self) -> LogClock;
 
     /// The answer to [`Polled::Revoking`].
     fn release(&mut self) -> Result<(), BusError>;

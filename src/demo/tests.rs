@@ -75,6 +75,10 @@ impl BusWorker for Producer {
     fn at_end(&self, _: &TopicPartition) -> bool {
         true
     }
+    fn log_clock(&self) -> LogClock {
+        LogClock::Ours
+    }
+
     fn release(&mut self) -> Result<(), BusError> {
         Ok(())
     }

@@ -39,7 +39,7 @@ pub struct Extras {
     pub asking: VecDeque<(PurchaseId, Option<StockVerdict>)>,
     /// Messages that wait for the answers, each with the watermark that it was read at.
     pub queue: VecDeque<(AccountMessage, Option<Time>)>,
-    /// (hour of event time, courtesy replies sent in it).
+    /// (the latest hour of event time in which there were any, courtesy replies sent in it).
     pub courtesy: (i64, u32),
 }
 
@@ -242,7 +242,7 @@ impl Extras {
         let cancels = self.cancels.iter().map(|kept| kept.time);
         let deletions = self.deletions.iter().map(|kept| kept.time);
         let age = rules.windows.buy_max_age;
-        let refused = self.refused.iter().map(move |kept| kept.at.after(age));
+        let refused = self.refused.iter().map(|kept| kept.forget_at(rules));
         let answered = self.told_nothing_to_confirm.iter().map(move |(_, at)| at.after(age));
         let forget_after = rules.windows.forget_after;
         let told = self.told_not_linked.iter().map(move |(_, at)| at.after(forget_after));
@@ -250,6 +250,9 @@ impl Extras {
         cancels.chain(deletions).chain(refused).chain(answered).chain(told).chain(hour)
     }
 }
+
+/// For how long a post may be edited: one hour (X API v2, `edit_controls.editable_until`).
+const EDIT_WINDOW: Span = Span(3_600_000);
 
 /// The span by which `limits.replies_per_hour` counts.
 pub const HOUR: Span = Span(3_600_000);
@@ -264,6 +267,13 @@ impl Standing {
             LinkChange::Card(status) => self.card = Some(*status),
             LinkChange::Freeze(_) => self.frozen = true,
         }
+    }
+}
+
+impl Refused {
+    /// When neither a redelivery of it nor an edit can be read any more and be no `stale` one.
+    pub fn forget_at(&self, rules: &Rules) -> Time {
+        self.at.after(rules.windows.buy_max_age).after(EDIT_WINDOW)
     }
 }
 

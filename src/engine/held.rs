@@ -1,7 +1,7 @@
 //! The partitions that a worker holds, and how far each is: read, decided, settled, committed.
 
 use super::restore::Restore;
-use super::shard::{Batch, InRecord, Item};
+use super::shard::{Batch, Clocks, InRecord, Item};
 use super::stage::Admitted;
 use crate::bus::{Position, RecordRef, TopicPartition};
 use crate::domain::Time;
@@ -132,11 +132,11 @@ impl<S> Held<S> {
     }
 
     /// What was gathered, as a batch.
-    pub fn batch(&mut self, now: Time, at_end: bool) -> Batch {
+    pub fn batch(&mut self, now: Time, at_end: bool, clocks: Clocks) -> Batch {
         self.decided_at = Some(now);
         let records = std::mem::take(&mut self.records);
         self.bytes = 0;
-        Batch { items: std::mem::take(&mut self.items), records, now, at_end }
+        Batch { items: std::mem::take(&mut self.items), records, now, at_end, clocks }
     }
 
     /// Forgets everything after the settled position: it will be read again.

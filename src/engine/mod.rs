@@ -37,6 +37,7 @@ pub mod health;
 mod held;
 pub mod host;
 pub mod journal;
+pub mod log_clock;
 mod parking;
 pub mod pressure;
 pub mod restore;

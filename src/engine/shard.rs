@@ -2,6 +2,7 @@
 
 use crate::bus::{OutRecord, TopicPartition};
 use crate::domain::Time;
+pub use crate::engine::log_clock::Clocks;
 use crate::wire::dead_letters::{DeadLetter, dead_letter};
 
 /// A copied input record, as a shard reads it.
@@ -31,6 +32,7 @@ pub struct Batch {
     pub now: Time,
     /// Everything in the partition has been read, as far as the bus knows.
     pub at_end: bool,
+    pub clocks: Clocks,
 }
 
 /// What a shard decided: records to send, in order, and a note to commit with the position.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::shard::Shard;
 use crate::bus::{BusError, RecordRef, Subscription, TopicPartition};
-use crate::domain::Time;
+use crate::domain::{Span, Time};
 
 /// One of the three stages. Shared by all its workers; everything mutable lives in the shards.
 pub trait Stage: Send + Sync + 'static {
@@ -36,6 +36,11 @@ pub trait Stage: Send + Sync + 'static {
     /// Posts pause while this is true (see [`super::pressure::Pressure`]); side inputs flow on.
     fn paused(&self) -> bool {
         false
+    }
+
+    /// By how much our clock may differ from the log's before it is no longer believed; `None` where none matters.
+    fn skew_max(&self) -> Option<Span> {
+        None
     }
 
     /// Whether shards want an empty batch from time to time while nothing comes.

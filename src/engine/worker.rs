@@ -10,6 +10,7 @@ use super::clock::Stopwatch;
 use super::gate::SideInputs;
 use super::held::{Fetch, Table};
 use super::host::{Host, HostError};
+use super::log_clock::{ClockWatch, Clocks};
 use super::parking::Parked;
 use super::restore::RestoreFailure;
 use super::settings::{BACKOFF_MIN_MS, GATE_POLL_MS, PROGRESS_INTERVALS_MAX, Settings, backoff};
@@ -34,6 +35,7 @@ pub struct Worker<St: Stage, H: Host<St::Shard>> {
     held: Table<St::Shard>,
     parked: Parked<St::Shard>,
     gate: SideInputs,
+    clocks: ClockWatch,
     phase: Phase,
     /// When the transaction in flight was sent, for the metric of its duration.
     sent: Stopwatch,
@@ -105,6 +107,7 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
         let bus = log.worker(WorkerSpec { group: group.clone(), name, topics: stage.subscriptions(), slot })?;
         let gate = SideInputs::new(stage.gate());
         Ok(Worker {
+            clocks: ClockWatch::new(stage.skew_max(), bus.log_clock()),
             stage,
             host,
             log,
@@ -134,6 +137,7 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
     /// One step of the loop. `now` is the worker's clock; the step waits at most `wait` for input or an outcome, and
     /// sleeps for nothing else. Panics on a broken invariant only.
     pub fn step(&mut self, now: Time, wait: Duration) -> Result<Step, WorkerError> {
+        self.clocks.step(now);
         match self.advance(now, wait) {
             Ok(step) => {
                 self.call_failures = 0;
@@ -161,7 +165,8 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
         self.eager = eager;
     }
 
-    /// Assigned, all shards restored, the gate passed, no trouble.
+    /// Assigned, all shards restored, the gate passed, no trouble, and our clock is not known to be another than the
+    /// log's.
     pub fn is_ready(&self) -> bool {
         self.assigned_once
             && !self.stopping
@@ -169,6 +174,7 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
             && self.revoking.is_none()
             && self.call_failures == 0
             && self.gate.is_open()
+            && self.clocks.state() != Clocks::Differ
             && self.held.rows.iter().all(|row| row.is_live())
     }
 
@@ -309,7 +315,7 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
                 && row.decided_at.is_none_or(|then| !(0..idle_every).contains(&now.since(then)));
             if row.records > 0 || idle_due {
                 let at_end = row.fetch == Fetch::Running && bus.at_end(&row.at);
-                batches.push((row.at.clone(), row.batch(now, at_end)));
+                batches.push((row.at.clone(), row.batch(now, at_end, self.clocks.state())));
             }
         }
         batches
@@ -322,7 +328,7 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
         let overdue = now.since(since) >= self.settings.commit_interval.0.saturating_mul(PROGRESS_INTERVALS_MAX);
         // Whoever waits at the gate, this worker or another, waits for committed positions.
         let awaited = idle && (self.eager || !self.gate.is_open());
-        if awaited || overdue { self.commit_progress() } else { Ok(false) }
+        if awaited || overdue { self.commit_progress(now) } else { Ok(false) }
     }
 
     /// How long a poll may wait: not while records are half gathered, and not past the next look at the gate.

@@ -13,7 +13,7 @@ use crate::domain::{
     AccountId, AccountMessage, DeletedPost, Deletion, FunnelDelta, InboxRecord, Network, OfferMessage, OffersRecord,
     SourceId, Span, Tick, Time,
 };
-use crate::engine::shard::{Batch, Decided, InRecord, Item};
+use crate::engine::shard::{Batch, Clocks, Decided, InRecord, Item};
 use crate::planted::{self, Bug};
 use crate::telemetry;
 use crate::wire::internal;
@@ -125,9 +125,7 @@ impl PostsShard {
     fn read(&mut self, record: &InRecord, catalogue: &Catalogue, out: &mut Out) {
         let value = record.value.as_deref().unwrap_or_default();
         let outcome = match screen(value, self.network, catalogue, self.setup.record_bytes_max) {
-            Verdict::Post(screened) if self.is_future(screened.time, record, out.now) => {
-                self.bury(record, &ahead(), out)
-            }
+            Verdict::Post(screened) if self.is_future(screened.time, record, out.now) => self.bury(record, &ahead(), out),
             Verdict::Post(screened) => self.post(*screened, out),
             Verdict::Deletion(deletion) => self.delete(deletion, record.timestamp, out),
             Verdict::Heartbeat(at) if self.is_future(at, record, out.now) => self.bury(record, &ahead(), out),
@@ -231,7 +229,9 @@ impl PostsShard {
     fn tick_after(&mut self, batch: &Batch, out: &mut Out) {
         let rules = self.setup.time;
         let quiet = batch.records == 0 && (batch.at_end || planted::is(Bug::IdleTickNotAtEnd));
-        self.progress.quiet_since = if quiet { self.progress.quiet_since.or(Some(batch.now)) } else { None };
+        // Since a moment that is yet to come, if the clock was set back: then from now on.
+        let since = self.progress.quiet_since.filter(|since| *since <= batch.now);
+        self.progress.quiet_since = quiet.then(|| since.unwrap_or(batch.now));
         if !self.setup.topology.is_live() {
             let ended = self.setup.topology.has_ended() && quiet && rules.idle_after.0 > 0 && !rules.idle_by_heartbeat;
             if ended && !self.progress.moved_at_end {
@@ -243,15 +243,25 @@ impl PostsShard {
             return;
         }
         let idle = self.progress.quiet_since.is_some_and(|since| since.after(rules.idle_after) <= batch.now);
-        let high =
-            if idle && !rules.idle_by_heartbeat { self.progress.high.max(Some(batch.now)) } else { self.progress.high };
-        let Some(high) = high else { return };
+        let moves = idle && !rules.idle_by_heartbeat;
+        let believed = batch.clocks == Clocks::Agree || planted::is(Bug::WrongClockBelieved);
+        let high = if moves && believed { self.progress.high.max(Some(batch.now)) } else { self.progress.high };
+        // A source that never said anything only writes to learn whether its clock may be believed.
+        if high.is_none() && (!moves || believed) {
+            return;
+        }
+        let passed = |then: Time, now: Time| !(0..rules.tick_every.0).contains(&now.since(then));
         let due = self.progress.ticked.is_none_or(|(clock, ticked_high)| {
-            clock.after(rules.tick_every) <= batch.now || ticked_high.is_none_or(|t| t.after(rules.tick_every) <= high)
+            passed(clock, batch.now)
+                || high.is_some_and(|high| ticked_high.is_none_or(|then| then.after(rules.tick_every) <= high))
         });
-        if due {
-            self.progress.ticked = Some((batch.now, Some(high)));
-            self.tick(high.before(self.lateness_max()), Some(batch.now), out);
+        if !due {
+            return;
+        }
+        self.progress.ticked = Some((batch.now, high));
+        match high {
+            Some(high) => self.tick(high.before(self.lateness_max()), Some(batch.now), out),
+            None => self.write_tick(None, Some(batch.now), out),
         }
     }
 

@@ -7,6 +7,7 @@ use super::shape::{self, Shape};
 use super::shard::ScreenShard;
 use super::side::SIDE_INPUTS;
 use crate::bus::{BusError, RecordRef, Subscription, TopicPartition};
+use crate::domain::Span;
 use crate::engine::pressure::Pressure;
 use crate::engine::stage::{Admitted, Gate, Stage};
 
@@ -64,6 +65,10 @@ impl Stage for ScreenStage {
 
     fn paused(&self) -> bool {
         self.pressure.is_set()
+    }
+
+    fn skew_max(&self) -> Option<Span> {
+        Some(self.setup.time.skew_max)
     }
 
     fn wants_idle(&self) -> bool {

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use crate::bus::OutRecord;
 use crate::domain::Time;
-use crate::engine::shard::{Batch, InRecord, Item, Shard};
+use crate::engine::shard::{Batch, Clocks, InRecord, Item, Shard};
 
 /// The committed input of one partition, and the shard that it comes to.
 pub struct Fold<S> {
@@ -38,7 +38,8 @@ impl<S: Shard> Fold<S> {
             return Vec::new();
         }
         let items = self.waiting.drain(..count).map(Item::Record).collect();
-        let decided = self.shard.decide(&Batch { items, records: count as u64, now, at_end: false });
+        let decided =
+            self.shard.decide(&Batch { items, records: count as u64, now, at_end: false, clocks: Clocks::Agree });
         self.shard.committed();
         decided.records
     }

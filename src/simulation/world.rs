@@ -288,7 +288,7 @@ impl<'a> World<'a> {
                         if let InboxRecord::To(account, _) = &decoded {
                             accounts.insert(*account);
                         }
-                        people.see_inbox(at.partition, record.offset, &decoded);
+                        people.see_inbox(at.partition, record.offset, record.timestamp, &decoded);
                     }
                 }
                 "dead-letters" => people.see_dead_letter(value),

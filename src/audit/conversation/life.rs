@@ -186,17 +186,14 @@ impl Account {
         Judged::Told { may_yet_pay: fit && room && !purchase.waits() }
     }
 
-    fn has_paid(&self, first: PostId) -> bool {
-        self.used.iter().any(|(paid, _)| *paid == first)
-    }
-
     /// A confirm was dropped that concerned nothing when it was judged.
     pub fn tell_no_purchase(&mut self, confirm: &Confirm, now: Now<'_>) {
         let named = |p: &&Purchase| confirm.names(p) && p.ordered_at <= confirm.time;
         if !self.purchases.iter().any(|p| named(&p)) {
             return self.tell_nothing_to_confirm(confirm, now);
         }
-        let known = |p: &Purchase| p.judged.contains(&confirm.first) || self.has_paid(confirm.first);
+        let paid = |p: &Purchase| self.used.contains(&(confirm.first, p.terms.confirm.clone()));
+        let known = |p: &Purchase| p.judged.contains(&confirm.first) || paid(p);
         let Some(index) = self.purchases.iter().position(|p| named(&p) && !known(p)) else { return };
         self.purchases[index].judged.push(confirm.first);
         let reason = confirm.unfit(&self.purchases[index], self.id).unwrap_or(Reason::NoPurchase);

@@ -1,6 +1,8 @@
 //! What an account says: predictions, in the order in which they must come.
 
-use crate::domain::{Link, PostForm, PostId, PostIntent, PurchaseId, Reason, ReplyKind, State, StockAction, Terms, Time, Uuid};
+use crate::domain::{
+    Link, PostForm, PostId, PostIntent, PurchaseId, Reason, ReplyKind, State, StockAction, Terms, Time, Uuid,
+};
 use crate::wire::uuids::uuid_of;
 
 use super::account::{Account, Now};
@@ -108,18 +110,15 @@ impl Account {
     }
 
     fn push_courtesy(&mut self, time: Time, expected: Expected, now: Now<'_>) -> bool {
-        let hour = time.0.div_euclid(HOUR_MS);
-        // Where posts of several hours are read in turns, it is left open how many are told.
-        let in_turns = self.courtesies.len() > 1;
-        let told = self.courtesies.entry(hour).or_default();
-        let over = *told >= now.rules.limits.replies_per_hour;
+        let hour = now.watermark.map_or(time, |watermark| watermark.max(time)).0.div_euclid(HOUR_MS);
+        let told = self.courtesies.range(hour..).next_back().map_or(hour, |(latest, _)| *latest);
+        let told = self.courtesies.entry(told).or_default();
         *told += 1;
-        if over && !in_turns {
-            return false;
+        let within = *told <= now.rules.limits.replies_per_hour;
+        if within {
+            self.push(expected);
         }
-        let optional = expected.optional || over;
-        self.push(Expected { optional, ..expected });
-        !over
+        within
     }
 
     pub fn mail(&mut self, index: usize, kind: ReplyKind, link: &Link) {

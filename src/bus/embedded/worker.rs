@@ -9,8 +9,8 @@ use super::committer::{Chunk, Request, Transaction};
 use super::frame::{Batch, framed_len};
 use super::store::{Identity, Left, Share, Shared, Snapshot, State, Topic, lock};
 use crate::bus::{
-    Budget, BusError, BusWorker, CommitState, OutRecord, Polled, Position, RecordRef, TopicPartition, WorkerSpec,
-    partition_of_key,
+    Budget, BusError, BusWorker, CommitState, LogClock, OutRecord, Polled, Position, RecordRef, TopicPartition,
+    WorkerSpec, partition_of_key,
 };
 
 /// A record may take so many bytes.
@@ -236,6 +236,10 @@ impl BusWorker for EmbeddedWorker {
 
     fn at_end(&self, at: &TopicPartition) -> bool {
         self.assigned.iter().any(|one| one.at == *at && one.next >= one.end_seen)
+    }
+
+    fn log_clock(&self) -> LogClock {
+        LogClock::Ours
     }
 
     fn release(&mut self) -> Result<(), BusError> {

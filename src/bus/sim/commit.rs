@@ -9,6 +9,7 @@ use super::faults::Cheat;
 use super::log::Content;
 use super::transactions::{Committer, Refused};
 use crate::bus::{BusError, CommitState, OutRecord, Position, TopicPartition, partition_of_key};
+use crate::domain::Time;
 
 /// The producer of one worker.
 pub(super) struct Outbox {
@@ -20,6 +21,8 @@ pub(super) struct Outbox {
     /// The broker may have a transaction of this producer open.
     begun: bool,
     committing: Option<Committing>,
+    /// When the last record was appended, by the log's clock.
+    appended: Option<Time>,
     /// What was told last.
     last: CommitState,
     /// It was told `Uncertain` or `Fenced` and has not recovered.
@@ -56,6 +59,7 @@ impl Outbox {
             buffer: Vec::new(),
             begun: false,
             committing: None,
+            appended: None,
             last: CommitState::Aborted,
             must_recover: false,
         }
@@ -64,6 +68,10 @@ impl Outbox {
     /// Whether there is anything that a commit or an abort should have ended.
     pub fn is_open(&self) -> bool {
         self.committing.is_some() || !self.must_recover && (self.begun || !self.buffer.is_empty())
+    }
+
+    pub fn appended(&self) -> Option<Time> {
+        self.appended
     }
 
     pub fn send(&mut self, broker: &mut Broker, record: &OutRecord) -> Result<(), BusError> {
@@ -194,6 +202,7 @@ impl Outbox {
         if !self.buffer.is_empty() {
             let transaction = broker.open_of((self.producer, self.epoch))?;
             self.begun = true;
+            self.appended = Some(broker.append_time());
             self.buffer.drain(..).for_each(|(log, content)| {
                 broker.append_to(transaction, log, content);
             });

@@ -11,7 +11,8 @@ use super::faults::{Cheat, SLOW_FETCH_MS_MAX};
 use super::group::{Member, Standing};
 use super::transactions::Committer;
 use crate::bus::{
-    Budget, BusError, BusWorker, CommitState, OutRecord, Polled, Position, RecordRef, TopicPartition, WorkerSpec,
+    Budget, BusError, BusWorker, CommitState, LogClock, OutRecord, Polled, Position, RecordRef, TopicPartition,
+    WorkerSpec,
 };
 use crate::domain::{Span, Time};
 
@@ -262,6 +263,10 @@ impl BusWorker for SimWorker {
 
     fn at_end(&self, at: &TopicPartition) -> bool {
         self.held.iter().any(|held| held.at == *at && held.next >= held.end_seen)
+    }
+
+    fn log_clock(&self) -> LogClock {
+        LogClock::Told(self.outbox.appended())
     }
 
     fn release(&mut self) -> Result<(), BusError> {

@@ -15,8 +15,10 @@ enum Target {
     Pays(usize),
     /// It concerns this one, but comes to nothing.
     Fails(usize, Reason),
-    /// It was judged before, or paid: a redelivery.
+    /// It paid: a redelivery.
     Known,
+    /// It was rejected against this one before.
+    Told(usize),
     /// Nothing that it could pay has been read yet.
     Unknown,
 }
@@ -49,10 +51,12 @@ impl Judge<'_> {
         // Each tag is a confirm of its own: a post with the tags of two offers pays one purchase of each.
         let tags = kept.tags.clone();
         for tag in tags {
-            self.judge_confirm(KeptConfirm { tags: vec![tag], ..kept.clone() });
+            let unspent = self.judge_confirm(KeptConfirm { tags: vec![tag], ..kept.clone() });
+            unspent.into_iter().for_each(|confirm| self.keep(confirm));
         }
         if kept.tags.is_empty() && by_id {
-            self.judge_confirm(kept);
+            let unspent = self.judge_confirm(kept);
+            unspent.into_iter().for_each(|confirm| self.keep(confirm));
         }
     }
 
@@ -67,21 +71,30 @@ impl Judge<'_> {
         extras.confirms = others;
         mine.sort_by_key(|kept| (kept.time, kept.id));
         for kept in mine {
-            self.judge_confirm(kept);
+            // It stays until the watermark passes its time: messages that waited for the answer may yet be judged.
+            let unspent = self.judge_confirm(kept);
+            self.account.extras().confirms.extend(unspent);
         }
     }
 
-    fn judge_confirm(&mut self, confirm: KeptConfirm) {
+    /// Gives the confirm back if it may pay a purchase that is read later.
+    fn judge_confirm(&mut self, confirm: KeptConfirm) -> Option<KeptConfirm> {
         match self.target_of(&confirm) {
-            Target::Known => {}
-            Target::Pays(index) => self.pay(index, &confirm),
+            Target::Known => None,
+            Target::Pays(index) => {
+                self.pay(index, &confirm);
+                None
+            }
             Target::Fails(index, reason) => {
                 self.reject_confirm(index, reason, &confirm);
-                if self.may_yet_pay(index, reason, &confirm) {
-                    self.keep(KeptConfirm { told: true, ..confirm });
-                }
+                let lives = self.may_yet_pay(index, reason, &confirm);
+                lives.then_some(KeptConfirm { told: true, ..confirm })
             }
-            Target::Unknown => self.keep(confirm),
+            Target::Told(index) => {
+                let lives = confirm.told && self.may_yet_pay(index, Reason::NoPurchase, &confirm);
+                lives.then_some(confirm)
+            }
+            Target::Unknown => Some(confirm),
         }
     }
 
@@ -108,7 +121,7 @@ impl Judge<'_> {
         let Some((index, purchase)) = concerned else { return Target::Unknown };
         // What was rejected stays rejected: a deadline that moved since changes nothing for this confirm.
         if purchase.rejected_confirms.contains(&confirm.first_id) {
-            return Target::Known;
+            return Target::Told(index);
         }
         match form_rejection(confirm, purchase, user) {
             Some(reason) => Target::Fails(index, reason),

@@ -235,12 +235,14 @@ impl Judge<'_> {
         }));
     }
 
-    /// Whether one more reply that courtesy alone asks for is within `limits.replies_per_hour`; counts it.
+    /// Whether one more reply that courtesy alone asks for is within `limits.replies_per_hour`; counts it. It goes out in
+    /// the hour that event time has come to, however old the post is.
     fn courtesy_left(&mut self, at: Time) -> bool {
-        let hour = at.0.div_euclid(super::account::HOUR.0);
+        let now = self.watermark.map_or(at, |mark| mark.max(at));
+        let hour = now.0.div_euclid(super::account::HOUR.0);
         let max = self.rules.limits.replies_per_hour;
         let courtesy = &mut self.account.extras().courtesy;
-        if courtesy.0 != hour {
+        if courtesy.0 < hour {
             *courtesy = (hour, 0);
         }
         courtesy.1 += 1;

@@ -75,7 +75,7 @@ impl Judge<'_> {
         self.prune_links(mark);
         let Some(extras) = self.account.extras.as_deref_mut() else { return };
         let age = rules.windows.buy_max_age;
-        extras.refused.retain(|kept| !kept.at.after(age).is_passed_by(mark));
+        extras.refused.retain(|kept| !kept.forget_at(rules).is_passed_by(mark));
         extras.told_not_linked.retain(|(_, at)| !at.after(rules.windows.forget_after).is_passed_by(mark));
         extras.told_nothing_to_confirm.retain(|(_, at)| !at.after(age).is_passed_by(mark));
         extras.cancels.retain(|kept| !kept.time.is_passed_by(mark));

@@ -8,7 +8,7 @@ use super::super::directory::{Directory, QueryError};
 use super::super::host::{Host, Inline};
 use super::super::restore::{Progress, Restore, RestoreFailure};
 use super::super::settings::RESTORE_STALL_MS;
-use super::super::shard::{Batch, InRecord, Item, Shard};
+use super::super::shard::{Batch, Clocks, InRecord, Item, Shard};
 use super::super::stage::Stage;
 use super::super::toy::{Toy, ToyShard, expected};
 use super::super::worker::{Step, Worker};
@@ -111,7 +111,13 @@ fn what_was_taken_back_never_happened() {
         let (key, value) = (Some(key.as_bytes().to_vec()), Some(b"3".to_vec()));
         Item::Record(InRecord { offset, timestamp: Time(0), key, value })
     };
-    let batch = |items: Vec<Item>| Batch { records: items.len() as u64, items, now: Time(0), at_end: true };
+    let batch = |items: Vec<Item>| Batch {
+        records: items.len() as u64,
+        items,
+        now: Time(0),
+        at_end: true,
+        clocks: Clocks::Agree,
+    };
     let mut shard = Toy::default().shard(&input(0), "");
     shard.decide(&batch(vec![record(0, "a")]));
     let before = (shard.sums.clone(), shard.seen);

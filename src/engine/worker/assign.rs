@@ -75,7 +75,7 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
         let Some(revoking) = &mut self.revoking else {
             return Ok(Step::Busy);
         };
-        if !std::mem::replace(&mut revoking.tried, true) && self.commit_progress()? {
+        if !std::mem::replace(&mut revoking.tried, true) && self.commit_progress(now)? {
             return Ok(Step::Busy);
         }
         let partitions = self.revoking.as_ref().map(|revoking| revoking.partitions.clone()).unwrap_or_default();
@@ -96,7 +96,7 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
             self.look_at_commit(now, wait)?;
             return Ok(Step::Busy);
         }
-        if self.decide(now)? || self.in_flight.is_some() || self.commit_progress()? {
+        if self.decide(now)? || self.in_flight.is_some() || self.commit_progress(now)? {
             return Ok(Step::Busy);
         }
         Ok(Step::Done)

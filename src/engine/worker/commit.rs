@@ -71,11 +71,11 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
         if !planted::is(Bug::PositionsApart) {
             unit.positions = self.positions_with(&unit);
         }
-        self.send(unit)
+        self.send(unit, now)
     }
 
     /// Commits positions that moved without output. Answers whether there were any.
-    pub(super) fn commit_progress(&mut self) -> Result<bool, WorkerError> {
+    pub(super) fn commit_progress(&mut self, now: Time) -> Result<bool, WorkerError> {
         if self.in_flight.is_some() {
             return Ok(false);
         }
@@ -85,7 +85,7 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
             self.progress_since = None;
             return Ok(false);
         }
-        self.send(unit)?;
+        self.send(unit, now)?;
         Ok(true)
     }
 
@@ -160,8 +160,9 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
         Ok(self.setback())
     }
 
-    fn send(&mut self, unit: Unit) -> Result<(), WorkerError> {
+    fn send(&mut self, unit: Unit, now: Time) -> Result<(), WorkerError> {
         self.sent = Stopwatch::start();
+        self.clocks.sent(now);
         let unit = self.in_flight.insert(unit);
         let mut sent = 0;
         let mut outcome = Ok(());
@@ -197,6 +198,9 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
         let unit = self.in_flight.take().expect("only called while a commit is in flight");
         self.stats.commits += 1;
         self.setbacks = 0;
+        if !unit.records.is_empty() {
+            self.clocks.committed(self.bus.log_clock(), now);
+        }
         self.host.committed(&unit.shards)?;
         self.settle(&unit);
         for (at, position) in unit.positions {

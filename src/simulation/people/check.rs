@@ -9,7 +9,7 @@
 //!   to the newest one when its record is seen. A post that says nothing by one of these may be passed over; what a
 //!   later record of its queue overtakes is taken for passed over.
 //! - **Damage** in a record that is no candidate may be noticed or not.
-//! - **Idle moves** of live sources are bounded by the clock that their tick carries.
+//! - **Idle moves** of live sources are bounded by the clock that their tick carries, and that clock by the log's.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -31,6 +31,8 @@ const PROBLEMS_MAX: usize = 100;
 pub(super) struct Check {
     pub problems: Vec<String>,
     now: i64,
+    /// The highest append time.
+    log_clock: i64,
     catalogue: Catalogue,
     offers: OffersCheck,
     sources: Vec<Source>,
@@ -113,6 +115,7 @@ impl Check {
         Check {
             problems: Vec::new(),
             now: desk.plan.start.0,
+            log_clock: i64::MIN,
             catalogue: Catalogue::new(&desk.goods),
             offers: OffersCheck::new(&desk.goods),
             marks: vec![vec![None; sources.len()]; inboxes],
@@ -125,6 +128,11 @@ impl Check {
 
     pub fn clock(&mut self, now: Time) {
         self.now = self.now.max(now.0);
+    }
+
+    /// The log's clock has come so far.
+    pub fn log_clock(&mut self, appended: Time) {
+        self.log_clock = self.log_clock.max(appended.0);
     }
 
     pub fn now(&self) -> i64 {
@@ -408,7 +416,9 @@ impl Check {
         }
         let idle = clock.filter(|_| known.idle_after > 0 && known.idle_by_clock).is_some_and(|clock| {
             let fresh = next.is_none_or(|next| next.at + known.idle_after + known.skew_max > clock.0);
-            fresh && mark.0 <= clock.0 - known.lateness
+            // A clock may go wrong by as much as the skew without being noticed, after it was as wrong already.
+            let believed = clock.0 <= self.log_clock.saturating_add(2 * known.skew_max);
+            fresh && believed && mark.0 <= clock.0 - known.lateness
         });
         if idle { None } else { Some(next.map(|next| next.offset)) }
     }

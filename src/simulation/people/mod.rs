@@ -123,7 +123,8 @@ impl People {
     }
 
     /// A committed record of `accounts.inbox`.
-    pub fn see_inbox(&mut self, partition: u32, offset: u64, record: &InboxRecord) {
+    pub fn see_inbox(&mut self, partition: u32, offset: u64, appended: Time, record: &InboxRecord) {
+        self.check.log_clock(appended);
         self.check.see_inbox(partition, offset, record, &self.desk);
     }
 

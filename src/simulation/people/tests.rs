@@ -97,7 +97,7 @@ fn problems(seen: impl Fn(u32, &InboxRecord) -> Vec<(u32, InboxRecord)>) -> usiz
     let (input, inbox, record) = plain_buy(&mut people);
     people.appended(&input, 0);
     for (offset, (inbox, record)) in seen(inbox, &record).into_iter().enumerate() {
-        people.see_inbox(inbox, offset as u64, &record);
+        people.see_inbox(inbox, offset as u64, Time(0), &record);
     }
     people.finish().len()
 }

@@ -1,0 +1,139 @@
+//! Whether this process's clock agrees with the log's (DESIGN section 6): a clock that is wrong must expire nobody.
+//!
+//! The log's clock shows in the append times of what this worker writes. Each lies between the moments, by our clock, at
+//! which the record was sent and its commit was answered; if it is further away than `time.skew_max`, one of the clocks
+//! is wrong. What was seen holds until our clock jumps, or the worker stood still for so long that it may have.
+
+use crate::bus::LogClock;
+use crate::domain::{Span, Time};
+
+/// What is known of the two clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clocks {
+    /// Nothing was written since the start, or since our clock moved strangely.
+    Unknown,
+    Agree,
+    Differ,
+}
+
+/// Watches both clocks for one worker.
+#[derive(Debug)]
+pub struct ClockWatch {
+    /// `None`: nothing of this stage depends on a clock.
+    skew_max: Option<Span>,
+    state: Clocks,
+    /// Our clock at the last step.
+    stepped: Option<Time>,
+    /// Our clock when the transaction in flight was sent, and when the last was answered.
+    sent: Time,
+    answered: Time,
+}
+
+impl ClockWatch {
+    pub fn new(skew_max: Option<Span>, log: LogClock) -> ClockWatch {
+        let watches = skew_max.is_some() && log != LogClock::Ours;
+        let state = if watches { Clocks::Unknown } else { Clocks::Agree };
+        ClockWatch { skew_max: skew_max.filter(|_| watches), state, stepped: None, sent: Time(0), answered: Time(0) }
+    }
+
+    pub fn state(&self) -> Clocks {
+        self.state
+    }
+
+    /// A step at `now` by our clock.
+    pub fn step(&mut self, now: Time) {
+        let Some(skew_max) = self.skew_max else { return };
+        let passed = self.stepped.map_or(0, |then| now.since(then));
+        let is_far = |span: i64| span.saturating_abs() > skew_max.0;
+        let doubtful = match self.state {
+            Clocks::Agree => is_far(passed),
+            // Whoever writes nothing any more, having no source any more, would never learn that all is well.
+            Clocks::Differ => is_far(now.since(self.answered)),
+            Clocks::Unknown => false,
+        };
+        if doubtful {
+            self.state = Clocks::Unknown;
+        }
+        self.stepped = Some(now);
+    }
+
+    /// Records are sent at `now` by our clock.
+    pub fn sent(&mut self, now: Time) {
+        self.sent = now;
+    }
+
+    /// Their commit was answered at `now` by our clock.
+    pub fn committed(&mut self, log: LogClock, now: Time) {
+        let (Some(skew_max), LogClock::Told(Some(appended))) = (self.skew_max, log) else { return };
+        self.answered = now;
+        let near = self.sent.before(skew_max)..=now.after(skew_max);
+        self.state = if near.contains(&appended) { Clocks::Agree } else { Clocks::Differ };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(seconds: i64) -> LogClock {
+        LogClock::Told(Some(at(seconds)))
+    }
+
+    fn at(seconds: i64) -> Time {
+        Time(seconds * 1_000)
+    }
+
+    fn watch() -> ClockWatch {
+        ClockWatch::new(Some(Span::of_secs(60)), LogClock::Told(None))
+    }
+
+    #[test]
+    fn clocks_agree_while_what_is_written_is_stamped_near_the_time_of_writing() {
+        let mut watch = watch();
+        assert_eq!(watch.state(), Clocks::Unknown);
+        watch.sent(at(1_000));
+        watch.committed(LogClock::Told(None), at(1_001));
+        assert_eq!(watch.state(), Clocks::Unknown, "nothing was told");
+        for (stamp, state) in [(1_001, Clocks::Agree), (939, Clocks::Differ), (940, Clocks::Agree)] {
+            watch.committed(told(stamp), at(1_002));
+            assert_eq!(watch.state(), state, "{stamp}");
+        }
+        watch.committed(told(1_062), at(1_002));
+        assert_eq!(watch.state(), Clocks::Agree);
+        watch.committed(told(1_063), at(1_002));
+        assert_eq!(watch.state(), Clocks::Differ);
+    }
+
+    #[test]
+    fn a_slow_commit_is_no_difference() {
+        let mut watch = watch();
+        watch.sent(at(1_000));
+        watch.committed(told(1_400), at(2_000));
+        assert_eq!(watch.state(), Clocks::Agree);
+    }
+
+    #[test]
+    fn a_jump_makes_it_doubtful_and_the_next_record_certain() {
+        for jump in [86_400, -86_400, 61, -61] {
+            let mut watch = watch();
+            watch.step(at(100_000));
+            watch.sent(at(100_000));
+            watch.committed(told(100_000), at(100_000));
+            watch.step(at(100_060));
+            assert_eq!(watch.state(), Clocks::Agree);
+            watch.step(at(100_060 + jump));
+            assert_eq!(watch.state(), Clocks::Unknown);
+            watch.sent(at(100_060 + jump));
+            watch.committed(told(100_060), at(100_060 + jump));
+            assert_eq!(watch.state(), Clocks::Differ);
+        }
+    }
+
+    #[test]
+    fn a_log_that_runs_by_our_clock_always_agrees() {
+        let mut watch = ClockWatch::new(Some(Span::of_secs(60)), LogClock::Ours);
+        watch.step(at(0));
+        watch.step(at(100_000));
+        assert_eq!(watch.state(), Clocks::Agree);
+    }
+}
