@@ -24,8 +24,9 @@ pub struct ClockWatch {
     state: Clocks,
     /// Our clock at the last step.
     stepped: Option<Time>,
-    /// Our clock when the transaction in flight was sent, and when the last was answered.
-    sent: Time,
+    /// Our clock when the transaction in flight was sent, unless it moved strangely since.
+    sent: Option<Time>,
+    /// Our clock when the last transaction was answered that told anything.
     answered: Time,
 }
 
@@ -33,7 +34,7 @@ impl ClockWatch {
     pub fn new(skew_max: Option<Span>, log: LogClock) -> ClockWatch {
         let watches = skew_max.is_some() && log != LogClock::Ours;
         let state = if watches { Clocks::Unknown } else { Clocks::Agree };
-        ClockWatch { skew_max: skew_max.filter(|_| watches), state, stepped: None, sent: Time(0), answered: Time(0) }
+        ClockWatch { skew_max: skew_max.filter(|_| watches), state, stepped: None, sent: None, answered: Time(0) }
     }
 
     pub fn state(&self) -> Clocks {
@@ -45,8 +46,10 @@ impl ClockWatch {
         let Some(skew_max) = self.skew_max else { return };
         let passed = self.stepped.map_or(0, |then| now.since(then));
         let is_far = |span: i64| span.saturating_abs() > skew_max.0;
+        let jumped = is_far(passed);
+        self.sent = self.sent.filter(|_| !jumped);
         let doubtful = match self.state {
-            Clocks::Agree => is_far(passed),
+            Clocks::Agree => jumped,
             // Whoever writes nothing any more, having no source any more, would never learn that all is well.
             Clocks::Differ => is_far(now.since(self.answered)),
             Clocks::Unknown => false,
@@ -59,14 +62,16 @@ impl ClockWatch {
 
     /// Records are sent at `now` by our clock.
     pub fn sent(&mut self, now: Time) {
-        self.sent = now;
+        self.sent = Some(now);
     }
 
     /// Their commit was answered at `now` by our clock.
     pub fn committed(&mut self, log: LogClock, now: Time) {
-        let (Some(skew_max), LogClock::Told(Some(appended))) = (self.skew_max, log) else { return };
+        let (Some(skew_max), Some(sent), LogClock::Told(Some(appended))) = (self.skew_max, self.sent, log) else {
+            return;
+        };
         self.answered = now;
-        let near = self.sent.before(skew_max)..=now.after(skew_max);
+        let near = sent.before(skew_max)..=now.after(skew_max);
         self.state = if near.contains(&appended) { Clocks::Agree } else { Clocks::Differ };
     }
 }
@@ -127,6 +132,16 @@ mod tests {
             watch.committed(told(100_060), at(100_060 + jump));
             assert_eq!(watch.state(), Clocks::Differ);
         }
+    }
+
+    #[test]
+    fn a_jump_while_a_commit_is_under_way_spoils_what_it_tells() {
+        let mut watch = watch();
+        watch.step(at(100_000));
+        watch.sent(at(100_000));
+        watch.step(at(186_400));
+        watch.committed(told(100_001), at(186_400));
+        assert_eq!(watch.state(), Clocks::Unknown);
     }
 
     #[test]

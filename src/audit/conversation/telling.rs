@@ -91,7 +91,9 @@ impl Account {
         let kind = ReplyKind::NothingToConfirm;
         let id = uuid_of(&format!("reply|{}|{}|{}", kind.name(), self.id, confirm.first));
         let said = Said::Reply { direct: false, id, kind, in_reply_to: Some(confirm.post) };
-        self.push_courtesy(confirm.time, Expected { purchase: None, offer: None, said, optional: false }, now);
+        // For how long the handle of an account that was unlinked is known is left open.
+        let optional = self.standing.is_unlinked_since(age, now.watermark);
+        self.push_courtesy(confirm.time, Expected { purchase: None, offer: None, said, optional }, now);
     }
 
     /// A reply to a buy that opened nothing, within the bound of an hour; whether it is told.
