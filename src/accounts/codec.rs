@@ -27,6 +27,7 @@ record!(Extras {
     deletions,
     asking,
     queue,
+    past_handle,
     courtesy
 });
 record!(Refused { first_id, offer, at });

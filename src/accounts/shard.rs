@@ -103,7 +103,7 @@ impl AccountsShard {
     fn delete_all(&mut self, network: Network, deletions: Vec<(u64, DeletedPost)>, out: &mut Outbox) {
         for (user, deleted) in deletions {
             let id = AccountId { network, user };
-            let concerned = self.table.get(&id).is_some_and(|a| !a.links.is_empty() || !a.purchases.is_empty());
+            let concerned = self.table.get(&id).is_some_and(|a| a.has_link() || !a.purchases.is_empty());
             if concerned {
                 self.judge(id, out, |judge| judge.receive(AccountMessage::Deleted(deleted)));
             }

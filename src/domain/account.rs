@@ -39,6 +39,8 @@ pub struct Extras {
     pub asking: VecDeque<(PurchaseId, Option<StockVerdict>)>,
     /// Messages that wait for the answers, each with the watermark that it was read at.
     pub queue: VecDeque<(AccountMessage, Option<Time>)>,
+    /// The handle of an account that was unlinked, once its link is forgotten: answers are still addressed by it.
+    pub past_handle: Option<String>,
     /// (the latest hour of event time in which there were any, courtesy replies sent in it).
     pub courtesy: (i64, u32),
 }
@@ -124,6 +126,11 @@ impl Account {
             standing.apply(&entry.change);
         }
         standing
+    }
+
+    /// Whether it was ever linked, as far as anything that may yet be read could depend on it.
+    pub fn has_link(&self) -> bool {
+        self.links.iter().any(|entry| matches!(entry.change, LinkChange::Link(_)))
     }
 
     /// The first change from an order's time on that stops it, with its reason: an unlink, a card that is no longer
@@ -235,6 +242,7 @@ impl Extras {
             && self.deletions.is_empty()
             && self.asking.is_empty()
             && self.queue.is_empty()
+            && self.past_handle.is_none()
             && self.courtesy.1 == 0
     }
 

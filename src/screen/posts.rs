@@ -125,7 +125,9 @@ impl PostsShard {
     fn read(&mut self, record: &InRecord, catalogue: &Catalogue, out: &mut Out) {
         let value = record.value.as_deref().unwrap_or_default();
         let outcome = match screen(value, self.network, catalogue, self.setup.record_bytes_max) {
-            Verdict::Post(screened) if self.is_future(screened.time, record, out.now) => self.bury(record, &ahead(), out),
+            Verdict::Post(screened) if self.is_future(screened.time, record, out.now) => {
+                self.bury(record, &ahead(), out)
+            }
             Verdict::Post(screened) => self.post(*screened, out),
             Verdict::Deletion(deletion) => self.delete(deletion, record.timestamp, out),
             Verdict::Heartbeat(at) if self.is_future(at, record, out.now) => self.bury(record, &ahead(), out),

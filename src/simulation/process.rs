@@ -29,6 +29,8 @@ pub struct Process {
     pub state: State,
     /// What its workers counted, those of earlier lives too.
     pub stats: WorkerStats,
+    /// Its workers commit what they have read as soon as nothing else is to do, as while a drain is under way.
+    pub eager: bool,
     starts: u32,
 }
 
@@ -95,6 +97,7 @@ impl Process {
             clock_ahead_ms: plan.clock_ahead_ms,
             state: State::Down(None),
             stats: WorkerStats::default(),
+            eager: false,
             starts: 0,
         }
     }
@@ -254,7 +257,7 @@ impl Process {
         let State::Up(running) = &mut self.state else { return Stepped::Idle };
         let stopping = running.stopping.is_some();
         let member = &mut running.members[place];
-        let stepped = member.step(&running.bus, clock, stopping);
+        let stepped = member.step(&running.bus, clock, stopping, self.eager);
         match &stepped {
             Stepped::Busy => {}
             Stepped::Idle => member.idle = true,
@@ -277,7 +280,7 @@ impl Process {
 }
 
 impl Member {
-    fn step(&mut self, log: &Arc<dyn Bus>, clock: Time, stopping: bool) -> Stepped {
+    fn step(&mut self, log: &Arc<dyn Bus>, clock: Time, stopping: bool, eager: bool) -> Stepped {
         let Some(worker) = &mut self.worker else {
             if stopping {
                 return Stepped::Done;
@@ -297,6 +300,7 @@ impl Member {
         if stopping {
             worker.stop();
         }
+        worker.set_eager(eager);
         match worker.step(clock) {
             Ok(Step::Busy) => Stepped::Busy,
             Ok(Step::Idle) => Stepped::Idle,
@@ -351,6 +355,14 @@ impl AnyWorker {
             AnyWorker::Screen(worker) => worker.step(clock, Duration::ZERO),
             AnyWorker::Accounts(worker) => worker.step(clock, Duration::ZERO),
             AnyWorker::Offers(worker) => worker.step(clock, Duration::ZERO),
+        }
+    }
+
+    fn set_eager(&mut self, eager: bool) {
+        match self {
+            AnyWorker::Screen(worker) => worker.set_eager(eager),
+            AnyWorker::Accounts(worker) => worker.set_eager(eager),
+            AnyWorker::Offers(worker) => worker.set_eager(eager),
         }
     }
 

@@ -78,6 +78,7 @@ impl<'w, 'a> Rest<'w, 'a> {
         world.bus.set_faults(calm());
         world.bus.set_append_clock(Span::ZERO);
         for index in 0..world.processes.len() {
+            world.processes[index].eager = true;
             world.processes[index].clock_ahead_ms = world.processes[index].plan.clock_ahead_ms;
             match world.processes[index].state {
                 State::Paused(..) => world.resume(index),

@@ -32,8 +32,8 @@ pub(super) struct Account {
     pub kept: Vec<Kept>,
     /// Buys that opened nothing: first id and offer.
     pub refused: BTreeMap<(PostId, String), Time>,
-    /// Offers for which `not_linked` was due, when, and whether it was told.
-    pub not_linked: BTreeMap<String, (Time, bool)>,
+    /// Offers about which `not_linked` was told.
+    pub not_linked: BTreeSet<String>,
     /// First ids of posts that were answered `nothing_to_confirm`.
     pub nothing_told: BTreeSet<PostId>,
     /// Replies of courtesy by hour of event time.
@@ -60,7 +60,7 @@ impl Account {
             purchases: Vec::new(),
             kept: Vec::new(),
             refused: BTreeMap::new(),
-            not_linked: BTreeMap::new(),
+            not_linked: BTreeSet::new(),
             nothing_told: BTreeSet::new(),
             courtesies: BTreeMap::new(),
             used: BTreeSet::new(),
@@ -201,7 +201,7 @@ impl Account {
             return;
         }
         self.standing.learn(intent.time, &LinkChange::Freeze(intent.first_id));
-        self.tell_frozen(intent);
+        self.tell_frozen(intent, now);
         self.stop_what_waits(now);
     }
 

@@ -188,13 +188,16 @@ impl Account {
 
     /// A confirm was dropped that concerned nothing when it was judged.
     pub fn tell_no_purchase(&mut self, confirm: &Confirm, now: Now<'_>) {
-        let named = |p: &&Purchase| confirm.names(p) && p.ordered_at <= confirm.time;
-        if !self.purchases.iter().any(|p| named(&p)) {
+        let named = |p: &Purchase| confirm.names(p) && p.ordered_at <= confirm.time;
+        // The last that was opened stands for all of them.
+        let Some(index) = self.purchases.iter().rposition(named) else {
             return self.tell_nothing_to_confirm(confirm, now);
+        };
+        let purchase = &self.purchases[index];
+        let paid = self.used.contains(&(confirm.first, purchase.terms.confirm.clone()));
+        if paid || purchase.judged.contains(&confirm.first) {
+            return;
         }
-        let paid = |p: &Purchase| self.used.contains(&(confirm.first, p.terms.confirm.clone()));
-        let known = |p: &Purchase| p.judged.contains(&confirm.first) || paid(p);
-        let Some(index) = self.purchases.iter().position(|p| named(&p) && !known(p)) else { return };
         self.purchases[index].judged.push(confirm.first);
         let reason = confirm.unfit(&self.purchases[index], self.id).unwrap_or(Reason::NoPurchase);
         self.tell_rejected_confirm(index, confirm, reason, false);

@@ -119,20 +119,12 @@ impl Account {
             Reason::LimitPending | Reason::LimitPurchases | Reason::LimitSpend => ReplyKind::LimitReached,
             _ => return,
         };
-        let mut optional = false;
-        if kind == ReplyKind::NotLinked
-            && let Some((due, told)) = self.not_linked.get(&terms.offer)
-        {
-            // For how long it is known is left open, and whether one that was due over the bound of its hour counts.
-            let age = now.rules.windows.buy_max_age;
-            optional = !told || now.watermark.is_some_and(|watermark| due.after(age) < watermark);
-            if !optional {
-                return;
-            }
+        let once = kind == ReplyKind::NotLinked;
+        if once && self.not_linked.contains(&terms.offer) {
+            return;
         }
-        let told = self.tell_courtesy(id, kind, intent, terms, optional, now);
-        if kind == ReplyKind::NotLinked {
-            self.not_linked.insert(terms.offer.clone(), (intent.time, told));
+        if self.tell_courtesy(id, kind, intent, terms, now) && once {
+            self.not_linked.insert(terms.offer.clone());
         }
     }
 }

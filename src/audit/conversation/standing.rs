@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::domain::{CardStatus, Link, LinkChange, PostId, Reason, Span, Time};
+use crate::domain::{CardStatus, Link, LinkChange, PostId, Reason, Time};
 
 /// Every change that was read, by its time; changes of one time in the order of reading.
 #[derive(Debug, Default)]
@@ -52,14 +52,6 @@ impl Standing {
             LinkChange::Link(link) => Some(link),
             _ => None,
         })
-    }
-
-    /// Whether the account was unlinked for good so long before the watermark.
-    pub fn is_unlinked_since(&self, age: Span, watermark: Option<Time>) -> bool {
-        let full = |change: &LinkChange| matches!(change, LinkChange::Link(_) | LinkChange::Unlink);
-        let last = self.changes.iter().rev().find(|(_, change)| full(change));
-        let unlinked = last.filter(|(_, change)| *change == LinkChange::Unlink).map(|(at, _)| at.after(age));
-        unlinked.zip(watermark).is_some_and(|(passed, watermark)| passed < watermark)
     }
 
     /// Why nothing can be bought at a moment.

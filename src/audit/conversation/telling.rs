@@ -73,10 +73,13 @@ impl Account {
         }
     }
 
-    pub fn tell_frozen(&mut self, intent: &PostIntent) {
+    /// For how long it is known that an account was linked once is left open.
+    pub fn tell_frozen(&mut self, intent: &PostIntent, now: Now<'_>) {
+        let age = now.rules.windows.buy_max_age;
+        let optional = now.watermark.is_some_and(|watermark| intent.time.after(age) < watermark);
         let id = uuid_of(&format!("reply|frozen|{}|{}", self.id, intent.first_id));
         let said = Said::Reply { direct: false, id, kind: ReplyKind::Frozen, in_reply_to: Some(intent.id) };
-        self.push(Expected { purchase: None, offer: None, said, optional: false });
+        self.push(Expected { purchase: None, offer: None, said, optional });
     }
 
     /// A confirm in own words that concerns nothing is answered, where that is wanted; once per post.
@@ -91,9 +94,7 @@ impl Account {
         let kind = ReplyKind::NothingToConfirm;
         let id = uuid_of(&format!("reply|{}|{}|{}", kind.name(), self.id, confirm.first));
         let said = Said::Reply { direct: false, id, kind, in_reply_to: Some(confirm.post) };
-        // For how long the handle of an account that was unlinked is known is left open.
-        let optional = self.standing.is_unlinked_since(age, now.watermark);
-        self.push_courtesy(confirm.time, Expected { purchase: None, offer: None, said, optional }, now);
+        self.push_courtesy(confirm.time, Expected { purchase: None, offer: None, said, optional: false }, now);
     }
 
     /// A reply to a buy that opened nothing, within the bound of an hour; whether it is told.
@@ -103,11 +104,10 @@ impl Account {
         kind: ReplyKind,
         intent: &PostIntent,
         terms: &Terms,
-        optional: bool,
         now: Now<'_>,
     ) -> bool {
         let said = Said::Reply { direct: false, id: reply_id(kind, id), kind, in_reply_to: Some(intent.id) };
-        let expected = Expected { purchase: Some(id), offer: Some(terms.offer.clone()), said, optional };
+        let expected = Expected { purchase: Some(id), offer: Some(terms.offer.clone()), said, optional: false };
         self.handle_is_known(intent.handle.as_ref()) && self.push_courtesy(intent.time, expected, now)
     }
 

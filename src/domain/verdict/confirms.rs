@@ -206,7 +206,7 @@ impl Judge<'_> {
 
     /// Whoever never linked an account is not spoken to.
     fn tell_nothing_to_confirm(&mut self, confirm: &KeptConfirm) {
-        let Some(link) = self.link_for(confirm.time) else { return };
+        let Some(handle) = self.handle_for(confirm.time) else { return };
         if !self.is_unanswered(confirm) || !self.courtesy_left(confirm.time) {
             return;
         }
@@ -215,7 +215,7 @@ impl Judge<'_> {
             id,
             kind: ReplyKind::NothingToConfirm,
             account: self.id,
-            handle: Some(link.handle.clone()),
+            handle: Some(handle),
             in_reply_to: Some(confirm.id),
             terms: None,
             purchase: None,

@@ -180,7 +180,13 @@ impl Judge<'_> {
         self.emit(Event::Stock(offer, request));
     }
 
-    /// The link that answers are addressed by: as of the moment, else the last one known.
+    /// The handle that answers are addressed by.
+    fn handle_for(&self, time: Time) -> Option<String> {
+        let past = || self.account.extras.as_deref().and_then(|extras| extras.past_handle.clone());
+        self.link_for(time).map(|link| link.handle.clone()).or_else(past)
+    }
+
+    /// The link that stands for the account: as of the moment, else the last one known.
     fn link_for(&self, time: Time) -> Option<Arc<Link>> {
         self.account.standing_at(time).link.or_else(|| {
             self.account.links.iter().rev().find_map(|entry| match &entry.change {
@@ -201,7 +207,7 @@ impl Judge<'_> {
     ) {
         let purchase = &self.account.purchases[index];
         let (id, terms) = (purchase.id, purchase.terms.clone());
-        let handle = handle.or_else(|| self.link_for(at).map(|link| link.handle.clone()));
+        let handle = handle.or_else(|| self.handle_for(at));
         self.emit(Event::Reply(Reply {
             id: self.reply_id(kind, id),
             kind,

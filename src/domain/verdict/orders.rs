@@ -104,12 +104,15 @@ impl Judge<'_> {
             confirm_ms: None,
         }));
         let Some(kind) = answer_to(reason) else { return };
-        let handle = intent.handle.clone().or_else(|| self.link_for(intent.time).map(|link| link.handle.clone()));
+        let handle = intent.handle.clone().or_else(|| self.handle_for(intent.time));
         // What can't be addressed is only counted: it is no answer.
         if handle.is_some() {
-            let again = kind == ReplyKind::NotLinked && !self.tell_not_linked_once(&terms.offer, intent.time);
-            if again || !self.courtesy_left(intent.time) {
+            let once = kind == ReplyKind::NotLinked;
+            if (once && self.was_told_not_linked(&terms.offer)) || !self.courtesy_left(intent.time) {
                 return;
+            }
+            if once {
+                self.account.extras().told_not_linked.push((terms.offer.clone(), intent.time));
             }
         }
         self.emit(Event::Reply(Reply {
@@ -135,16 +138,10 @@ impl Judge<'_> {
         self.account.extras().refused.push(refused);
     }
 
-    fn tell_not_linked_once(&mut self, offer: &str, at: Time) -> bool {
-        if self.overloaded {
-            return false;
-        }
-        let told = &mut self.account.extras().told_not_linked;
-        let new = !told.iter().any(|(t, _)| t == offer);
-        if new {
-            told.push((offer.to_owned(), at));
-        }
-        new
+    /// Or can't be remembered to have been told.
+    fn was_told_not_linked(&self, offer: &str) -> bool {
+        let told = self.account.extras.iter().flat_map(|extras| &extras.told_not_linked);
+        self.overloaded || told.into_iter().any(|(told, _)| told == offer)
     }
 
     fn open(&mut self, terms: &Arc<Terms>, intent: &PostIntent) {

@@ -94,16 +94,33 @@ impl Judge<'_> {
         let horizon = ordered.fold(recent, Time::min);
         let full = |entry: &LinkMessage| matches!(entry.change, LinkChange::Link(_) | LinkChange::Unlink);
         if let Some(base) = self.account.links.iter().rposition(|entry| entry.at <= horizon && full(entry)) {
-            self.account.links.drain(..base);
+            self.forget_links_before(base);
         }
-        let gone = match self.account.links.as_slice() {
-            [LinkMessage { at, change: LinkChange::Unlink }] => {
+        let gone = match self.account.links.last() {
+            Some(LinkMessage { at, change: LinkChange::Unlink }) => {
                 at.after(self.rules.windows.forget_after).is_passed_by(mark)
             }
             _ => false,
         };
         if gone {
             self.account.links.clear();
+            self.account.extras().past_handle = None;
+        }
+    }
+
+    /// Of a link that ended only the handle is kept.
+    fn forget_links_before(&mut self, base: usize) {
+        let last_link = self.account.links.drain(..base).rev().find_map(|entry| match entry.change {
+            LinkChange::Link(link) => Some(link.handle.clone()),
+            _ => None,
+        });
+        if last_link.is_some() {
+            self.account.extras().past_handle = last_link;
+        }
+        if self.account.has_link()
+            && let Some(extras) = self.account.extras.as_deref_mut()
+        {
+            extras.past_handle = None;
         }
     }
 }

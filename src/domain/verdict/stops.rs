@@ -179,7 +179,7 @@ impl Judge<'_> {
         if known || !self.account.record_link(LinkMessage { at: intent.time, change }) {
             return;
         }
-        let handle = intent.handle.clone().or_else(|| self.link_for(intent.time).map(|link| link.handle.clone()));
+        let handle = intent.handle.clone().or_else(|| self.handle_for(intent.time));
         self.emit(Event::Reply(Reply {
             id: self.uuid("reply", &format!("frozen|{}|{}", self.id, intent.first_id)),
             kind: ReplyKind::Frozen,
@@ -255,7 +255,7 @@ impl Judge<'_> {
             id: self.direct_id(kind, purchase.id),
             kind,
             account: self.id,
-            handle: self.link_for(at).map(|link| link.handle.clone()),
+            handle: self.handle_for(at),
             in_reply_to: Some(purchase.order_version),
             terms: Some(purchase.terms.clone()),
             purchase: Some(purchase.id),
