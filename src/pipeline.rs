@@ -72,7 +72,7 @@ impl Stages {
             user_id: Some(settings.service.user_id),
             freeze_tag: Some(settings.service.freeze_tag.clone()),
         };
-        let rules = Box::new(TopicRules { freeze_tag: settings.service.freeze_tag.clone() });
+        let rules = Box::new(TopicRules { freeze_tag: settings.service.freeze_tag.clone(), looks: config::TagLooks::default() });
         let follower = Follower::new(bus, service, rules, settings.limits.record_bytes)?;
         let catalogue = Shared::new(follower.empty());
         follower.follow(&catalogue)?;
@@ -144,6 +144,7 @@ pub fn seed_offers(bus: &dyn Bus, offers: &[OfferSpec], known: &[String]) -> any
 /// The configuration's rules for offers of the topic.
 struct TopicRules {
     freeze_tag: String,
+    looks: config::TagLooks,
 }
 
 impl OfferRules for TopicRules {
@@ -156,7 +157,7 @@ impl OfferRules for TopicRules {
     }
 
     fn clash(&self, new: &Offer, others: &mut dyn Iterator<Item = &Offer>) -> Option<String> {
-        config::clash_with(new, others, &self.freeze_tag)
+        config::clash_with(new, others, &self.freeze_tag, &self.looks)
     }
 }
 

@@ -31,7 +31,7 @@ use crate::wire::template::{Template, Values};
 pub use error::{ConfigError, ConfigErrors, FieldError, Place};
 pub use offer_spec::OfferSpec;
 pub use offers_file::{load_offers, offers_of_text};
-pub use tags::{TagClash, clash_with, tag_clashes};
+pub use tags::{TagClash, TagLooks, clash_with, tag_clashes};
 
 /// The configuration that ships with the program; its values are the defaults.
 pub const SHIPPED_CONFIG: &str = include_str!("../../config/pay-by-tweet.toml");

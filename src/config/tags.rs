@@ -1,6 +1,7 @@
 //! Tags must be told apart: by the program, and by people.
 
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_security::confusable_detection::skeleton;
@@ -60,7 +61,12 @@ pub fn tag_clashes(specs: &[OfferSpec], freeze_tag: &str) -> Vec<TagClash> {
 
 /// The tag by which a new offer can't stand beside another while both are open, and why; for the `offers` topic, whose
 /// offers come one by one.
-pub fn clash_with<'a>(new: &Offer, others: impl Iterator<Item = &'a Offer>, freeze_tag: &str) -> Option<String> {
+pub fn clash_with<'a>(
+    new: &Offer,
+    others: impl Iterator<Item = &'a Offer>,
+    freeze_tag: &str,
+    looks: &TagLooks,
+) -> Option<String> {
     let tags = |terms: &Terms| {
         let confirm = (terms.kind == OfferKind::Purchase).then(|| terms.confirm_tag.clone());
         [Some(terms.buy_tag.clone()), confirm, terms.cancel_tag.clone()].into_iter().flatten().collect::<Vec<_>>()
@@ -75,7 +81,8 @@ pub fn clash_with<'a>(new: &Offer, others: impl Iterator<Item = &'a Offer>, free
     let taken: Vec<(String, String)> =
         std::iter::once((freeze_tag.to_owned(), "the service".to_owned())).chain(rivals).collect();
     tags(&new.terms).iter().find_map(|tag| {
-        let looks_taken = |other: &str| looks(tag).iter().any(|look| looks(other).contains(look));
+        let own = looks.of(tag);
+        let looks_taken = |other: &str| looks.of(other).iter().any(|look| own.contains(look));
         let (other, holder) = taken.iter().find(|(other, _)| looks_taken(other))?;
         Some(format!("the tag \"{tag}\" is, or looks like, \"{other}\" of {holder}"))
     })
@@ -104,6 +111,26 @@ pub fn legal_tag(tag: &str) -> Result<(), String> {
         return Err(format!("\"{tag}\" is not one whole hashtag of letters, digits and '_', with at least one letter"));
     }
     Ok(())
+}
+
+/// What tags look like, remembered: it costs much, and every offer is compared with all others.
+#[derive(Debug, Default)]
+pub struct TagLooks(Mutex<HashMap<String, Arc<[String; 3]>>>);
+
+/// Tags of which it is remembered, at most.
+const LOOKS_MAX: usize = 100_000;
+
+impl TagLooks {
+    fn of(&self, tag: &str) -> Arc<[String; 3]> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(looks) = known.get(tag) {
+            return Arc::clone(looks);
+        }
+        if known.len() >= LOOKS_MAX {
+            known.clear();
+        }
+        Arc::clone(known.entry(tag.to_owned()).or_insert_with(|| Arc::new(looks(tag))))
+    }
 }
 
 /// What the program compares.

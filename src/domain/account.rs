@@ -161,18 +161,33 @@ impl Account {
         })
     }
 
-    /// Adds a change to the history; `false` if it stands there already (a redelivery) or came before all that is kept.
-    pub fn record_link(&mut self, message: LinkMessage) -> bool {
+    /// Adds a change to the history; `false` if it stands there already (a redelivery) or belongs to what was forgotten
+    /// up to the horizon.
+    pub fn record_link(&mut self, message: LinkMessage, horizon: Option<Time>) -> bool {
         if self.links.contains(&message) {
             return false;
         }
-        let superseded = self.links.first().is_some_and(|first| message.at < first.at && first.supersedes_all_before());
-        if superseded {
+        let base = horizon.and_then(|horizon| self.links_base(horizon));
+        if base.is_some_and(|base| message.at < self.links[base].at) {
             return false;
         }
         let place = self.links.partition_point(|entry| entry.at <= message.at);
         self.links.insert(place, message);
         true
+    }
+
+    /// Up to when the history of links matters to nothing that may yet be read: nothing older can be ordered any more,
+    /// and what is open is judged by the link as of its order, however long it has been open.
+    pub fn horizon(&self, mark: Time, rules: &Rules) -> Time {
+        let open = |p: &&Purchase| p.state.waits() || p.state == State::Authorized;
+        let ordered = self.purchases.iter().filter(open).map(|p| p.ordered_at);
+        ordered.fold(mark.before(rules.windows.buy_max_age), Time::min)
+    }
+
+    /// The last change up to the horizon that makes all before it history.
+    pub fn links_base(&self, horizon: Time) -> Option<usize> {
+        let full = |entry: &LinkMessage| matches!(entry.change, LinkChange::Link(_) | LinkChange::Unlink);
+        self.links.iter().rposition(|entry| entry.at <= horizon && full(entry))
     }
 
     /// Bytes kept for what opened nothing (early records, refused buys, waiting messages), by a fixed estimate per
@@ -285,12 +300,6 @@ impl Refused {
     }
 }
 
-impl LinkMessage {
-    fn supersedes_all_before(&self) -> bool {
-        matches!(self.change, LinkChange::Link(_) | LinkChange::Unlink)
-    }
-}
-
 impl Purchase {
     /// When the state ends by itself once the watermark has passed it.
     pub fn ends_at(&self, rules: &Rules) -> Option<Time> {
@@ -305,7 +314,7 @@ impl Purchase {
         if self.state.waits() || self.state == State::Authorized {
             return None;
         }
-        let settled = self.ordered_at.after(rules.windows.buy_max_age).after(Span::DAY);
+        let settled = self.ordered_at.max(self.window_from).after(rules.windows.buy_max_age).after(Span::DAY);
         if self.state.succeeded() {
             self.terms.closes.map(|closes| closes.after(Span::DAY).max(settled))
         } else {

@@ -3,8 +3,13 @@
 //! The order matters (I6). The committed input position was read before; only then is the changelog's end looked up,
 //! with open transactions counted, and only committed records are read up to it: whatever was committed with that
 //! position or before lies below that end. Positions are compared, never records counted: offsets have gaps.
+//!
+//! A changelog holds many records of a busy key between two compactions. Only the last one counts, so records are
+//! gathered as bytes and decoded once they are known to be the last, or when too many bytes were gathered.
 
-use super::settings::RESTORE_STALL_MS;
+use rustc_hash::FxHashMap;
+
+use super::settings::{RESTORE_GATHERED_BYTES_MAX, RESTORE_STALL_MS};
 use super::shard::{RestoreError, Shard};
 use crate::bus::{Budget, BusError, Reader, TopicPartition};
 use crate::domain::Time;
@@ -15,6 +20,15 @@ use crate::planted::{self, Bug};
 pub struct Restore<S> {
     shard: S,
     source: Source,
+    latest: Latest,
+}
+
+/// The last record of each key among those that were not given to the shard yet, in the order of their first ones.
+#[derive(Debug, Default)]
+struct Latest {
+    records: Vec<(Box<[u8]>, Option<Vec<u8>>)>,
+    places: FxHashMap<Box<[u8]>, usize>,
+    bytes: usize,
 }
 
 /// How far a restore is.
@@ -49,7 +63,8 @@ enum Source {
 impl<S: Shard> Restore<S> {
     /// `shard` is fresh; without changelog it is ready at once.
     pub fn new(shard: S, changelog: Option<TopicPartition>) -> Restore<S> {
-        Restore { shard, source: changelog.map_or(Source::None, Source::Unopened) }
+        let source = changelog.map_or(Source::None, Source::Unopened);
+        Restore { shard, source, latest: Latest::default() }
     }
 
     /// Reads the next piece. After an error the shard is spoilt: begin again with a fresh one.
@@ -65,9 +80,13 @@ impl<S: Shard> Restore<S> {
             return Ok(Progress::Done);
         };
         if *position >= *end {
+            self.latest.give(&mut self.shard)?;
             return Ok(Progress::Done);
         }
-        let (next, records) = read_into(&mut self.shard, reader, at, *position)?;
+        let (next, records) = read_into(&mut self.latest, reader, at, *position)?;
+        if self.latest.bytes >= RESTORE_GATHERED_BYTES_MAX {
+            self.latest.give(&mut self.shard)?;
+        }
         if next > *position {
             (*position, *moved) = (next, now);
         } else if now.since(*moved) >= RESTORE_STALL_MS {
@@ -83,9 +102,32 @@ impl<S: Shard> Restore<S> {
     }
 }
 
-/// Gives one piece of the changelog to the shard; answers the next position and the number of records.
-fn read_into<S: Shard>(
-    shard: &mut S,
+impl Latest {
+    fn put(&mut self, key: &[u8], value: Option<&[u8]>) {
+        let value = value.map(<[u8]>::to_vec);
+        self.bytes += value.as_ref().map_or(0, Vec::len);
+        match self.places.get(key) {
+            Some(place) => {
+                let old = std::mem::replace(&mut self.records[*place].1, value);
+                self.bytes -= old.map_or(0, |old| old.len());
+            }
+            None => {
+                self.bytes += key.len();
+                self.places.insert(key.into(), self.records.len());
+                self.records.push((key.into(), value));
+            }
+        }
+    }
+
+    fn give<S: Shard>(&mut self, shard: &mut S) -> Result<(), RestoreError> {
+        let Latest { records, .. } = std::mem::take(self);
+        records.iter().try_for_each(|(key, value)| shard.restore(key, value.as_deref()))
+    }
+}
+
+/// Gathers one piece of the changelog; answers the next position and the number of records.
+fn read_into(
+    latest: &mut Latest,
     reader: &mut dyn Reader,
     at: &TopicPartition,
     from: u64,
@@ -94,11 +136,12 @@ fn read_into<S: Shard>(
     let mut failure = None;
     let next = reader.read(at, from, Budget::BULK, &mut |record| {
         records += 1;
-        if failure.is_none() {
-            failure = match record.key {
-                Some(key) => shard.restore(key, record.value).err(),
-                None => Some(RestoreError { key: String::new(), why: format!("no key at offset {}", record.offset) }),
-            };
+        match record.key {
+            Some(key) => latest.put(key, record.value),
+            None => {
+                let why = || format!("no key at offset {}", record.offset);
+                failure.get_or_insert_with(|| RestoreError { key: String::new(), why: why() });
+            }
         }
     })?;
     match failure {

@@ -38,6 +38,9 @@ pub const PARKED_SHARDS_MAX: usize = 64;
 /// for overdue ones (5 s and 10 s), shorter than the patience of a consumer group.
 pub const RESTORE_STALL_MS: i64 = 60_000;
 
+/// Bytes of changelog records that a restore gathers before it decodes them.
+pub const RESTORE_GATHERED_BYTES_MAX: usize = 64 << 20;
+
 /// Queries to shards that may be under way at once, per stage.
 pub const QUERIES_IN_FLIGHT_MAX: usize = 256;
 

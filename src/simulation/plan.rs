@@ -191,7 +191,7 @@ fn draw_settings(settings: &mut Settings, live: bool, rng: &mut SmallRng) {
     let pick = |rng: &mut SmallRng, all: &[i64]| *all.choose(rng).expect("not empty");
     settings.limits.batch_records = pick(rng, &[3, 8, 20, 50, 200]) as usize;
     settings.commit_interval = std::time::Duration::from_millis(pick(rng, &[10, 50, 100, 500, 2_000]) as u64);
-    settings.time.tick_every = Span::of_secs(pick(rng, &[2, 10, 10, 20, 30, 60]));
+    settings.time.tick_every = Span::of_secs(pick(rng, &[5, 15, 20, 30, 45, 60]));
     settings.time.lateness_max = Span::of_secs(pick(rng, &[20, 60, 120, 300]));
     settings.time.idle_after = if live { Span::of_secs(pick(rng, &[5, 15, 30, 60])) } else { Span::ZERO };
     settings.time.idle = IdleBy::Clock;

@@ -17,6 +17,9 @@ use crate::engine::worker::{Step, Worker, WorkerError};
 use crate::pipeline::{Stages, engine_settings};
 use crate::screen::setup::Topology;
 
+/// Steps in a row that may keep a worker busy and write nothing, before it is left alone until time has passed.
+const SPINS_MAX: u32 = 8;
+
 /// A worker on the calling thread.
 pub type Inlined<St> = Worker<St, Inline<<St as Stage>::Shard>>;
 
@@ -61,7 +64,19 @@ struct Member {
     rests_until: Time,
     /// Nothing came of its last step, and nothing has happened since.
     idle: bool,
+    /// Steps in a row that kept it busy and wrote nothing: it waits for something without saying so.
+    spins: u32,
+    /// What the log had come to at its last step.
+    log_version: u64,
     done: bool,
+}
+
+/// Whose work came with what became visible.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    pub screen: bool,
+    pub accounts: bool,
+    pub offers: bool,
 }
 
 enum StageHandle {
@@ -135,6 +150,8 @@ impl Process {
                 tries: 1,
                 rests_until: now,
                 idle: false,
+                spins: 0,
+                log_version: 0,
                 done: false,
             }));
         }
@@ -190,10 +207,23 @@ impl Process {
         members.iter().enumerate().filter(ready).map(|(place, _)| place)
     }
 
-    /// Something happened: whoever was idle may find something to do.
-    pub fn wake(&mut self) {
+    /// Whether a worker has something to do, as far as is known.
+    pub fn may_step(&self, place: usize) -> bool {
+        matches!(&self.state, State::Up(running) if running.members.get(place).is_some_and(|member| !member.idle))
+    }
+
+    /// Time has passed: whoever was idle may find something to do; after a short while only whoever waits for something.
+    pub fn wake(&mut self, short: bool) {
         if let State::Up(running) = &mut self.state {
-            running.members.iter_mut().for_each(|member| member.idle = false);
+            let rests = |member: &Member| short && member.worker.as_ref().is_some_and(AnyWorker::rests);
+            running.members.iter_mut().for_each(|member| member.idle &= rests(member));
+        }
+    }
+
+    /// Something to read came: whoever was idle and reads such things has something to do.
+    pub fn wake_for(&mut self, work: Work) {
+        if let State::Up(running) = &mut self.state {
+            running.members.iter_mut().for_each(|member| member.idle &= !member.stage.does(work));
         }
     }
 
@@ -251,15 +281,18 @@ impl Process {
         format!("p{}.{}.{}", self.id.0, member.stage.name(), member.slot.0)
     }
 
-    /// One step of one worker.
-    pub fn step(&mut self, place: usize, now: Time) -> Stepped {
+    /// One step of one worker. `log_version` grows with everything that is written.
+    pub fn step(&mut self, place: usize, now: Time, log_version: impl Fn() -> u64) -> Stepped {
         let clock = self.clock(now);
         let State::Up(running) = &mut self.state else { return Stepped::Idle };
         let stopping = running.stopping.is_some();
         let member = &mut running.members[place];
         let stepped = member.step(&running.bus, clock, stopping, self.eager);
+        let version = log_version();
+        let fruitless = std::mem::replace(&mut member.log_version, version) == version;
+        member.spins = if fruitless { member.spins.saturating_add(1) } else { 0 };
         match &stepped {
-            Stepped::Busy => {}
+            Stepped::Busy => member.idle = member.spins > SPINS_MAX,
             Stepped::Idle => member.idle = true,
             Stepped::Resting(pause) => {
                 member.rests_until = now.after(Span(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX)));
@@ -312,6 +345,14 @@ impl Member {
 }
 
 impl StageHandle {
+    fn does(&self, work: Work) -> bool {
+        match self {
+            StageHandle::Screen(_) => work.screen,
+            StageHandle::Accounts(_) => work.accounts,
+            StageHandle::Offers(_) => work.offers,
+        }
+    }
+
     fn name(&self) -> &'static str {
         match self {
             StageHandle::Screen(stage) => stage.name(),
@@ -372,6 +413,11 @@ impl AnyWorker {
             AnyWorker::Accounts(worker) => worker.stop(),
             AnyWorker::Offers(worker) => worker.stop(),
         }
+    }
+
+    /// It waits for nothing but input.
+    fn rests(&self) -> bool {
+        self.is_ready() && self.is_settled()
     }
 
     fn is_ready(&self) -> bool {

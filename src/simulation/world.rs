@@ -10,7 +10,7 @@ use super::checks::{Broken, Checks};
 use super::counts::Counts;
 use super::people::{Input, People};
 use super::plan::{BUS_STREAM, Kind, Plan, SCHEDULE_STREAM, Spell, calm};
-use super::process::{Process, State, Stepped};
+use super::process::{Process, State, Stepped, Work};
 use super::rest::Rest;
 use super::trace::{Trace, digest};
 use crate::audit::{Auditor, Rules, Seen};
@@ -211,7 +211,8 @@ impl<'a> World<'a> {
     /// Steps one worker; false if it should not be stepped again at once.
     fn step(&mut self, index: usize, place: usize) -> bool {
         let name = self.trace.has_lines().then(|| self.processes[index].name(place));
-        let stepped = self.processes[index].step(place, self.now);
+        let bus = &self.bus;
+        let stepped = self.processes[index].step(place, self.now, || bus.version());
         self.counts.steps += 1;
         let code = match &stepped {
             Stepped::Busy => 0,
@@ -228,7 +229,7 @@ impl<'a> World<'a> {
             self.crash(index, RESTART_AFTER);
         }
         self.look();
-        matches!(stepped, Stepped::Busy) && self.broken.is_empty()
+        matches!(stepped, Stepped::Busy) && self.broken.is_empty() && self.processes[index].may_step(place)
     }
 
     /// Nobody has anything to do: time passes. Mostly much of it, but only a little while an outcome is awaited.
@@ -246,7 +247,7 @@ impl<'a> World<'a> {
         self.trace.act(self.now, &[4], || format!("{} ms pass", span.0));
         self.bus.advance(self.now);
         for index in 0..self.processes.len() {
-            self.processes[index].wake();
+            self.processes[index].wake(span < SHORT);
             match &self.processes[index].state {
                 State::Down(Some(then)) if *then <= self.now => self.start(index),
                 State::Paused(_, until) if *until <= self.now => self.resume(index),
@@ -274,9 +275,15 @@ impl<'a> World<'a> {
     pub(super) fn look(&mut self) {
         let World { bus, cursor, ended, now, people, checks, auditor, trace, counts, accounts, .. } = self;
         let mut seen = 0;
+        let mut work = Work::default();
         bus.committed_since(cursor, &mut |record: &SimRecord<'_>| {
             seen += 1;
             let at = record.at;
+            match &*at.topic {
+                "accounts.inbox" => work.accounts = true,
+                "offers.inbox" => work.offers = true,
+                _ => work.screen |= record.transaction.is_none(),
+            }
             let headers = record.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
             let digest = digest(&at.topic, at.partition, record.key, record.value, headers);
             trace.record(*now, digest, || describe(record));
@@ -316,7 +323,7 @@ impl<'a> World<'a> {
         checks.settle();
         if seen > 0 {
             self.moved = self.turns;
-            self.processes.iter_mut().for_each(Process::wake);
+            self.processes.iter_mut().for_each(|process| process.wake_for(work));
         }
         self.judge();
     }
@@ -399,6 +406,9 @@ const LONGEST_NAP: Span = Span(20_000);
 /// How often a nap is at most how long; the first few are for those who await an outcome.
 const NAPS: [(u32, Span); 5] = [(2, Span(4)), (2, Span(40)), (2, Span(400)), (4, Span(4_000)), (5, Span(30_000))];
 const AWAITING_LEVELS: usize = 3;
+
+/// After less than this nobody has anything new to say by the clock alone.
+const SHORT: Span = Span(400);
 
 /// Time passes at most so far while there is work.
 const LAG_MAX: Span = Span(200);

@@ -78,6 +78,11 @@ impl SimBus {
         *cursor = broker.ended.len();
     }
 
+    /// Grows with everything that is written.
+    pub fn version(&self) -> u64 {
+        lock(&self.0).version
+    }
+
     /// Transactions whose markers are not all written.
     pub fn open_transactions(&self) -> usize {
         lock(&self.0).open.len()

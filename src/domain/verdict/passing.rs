@@ -5,7 +5,7 @@ use crate::domain::account::HOUR;
 use crate::domain::events::ReplyKind;
 use crate::domain::ids::PostId;
 use crate::domain::intent::{LinkChange, LinkMessage, StockAction};
-use crate::domain::purchase::{Purchase, State};
+use crate::domain::purchase::State;
 use crate::domain::time::Time;
 use crate::planted::{self, Bug};
 
@@ -87,13 +87,8 @@ impl Judge<'_> {
 
     /// Everything before the last full change that no post can predate any more is history that nobody asks for.
     fn prune_links(&mut self, mark: Time) {
-        // What is open is judged by the link as of its order, however long it has been open.
-        let open = |p: &&Purchase| p.state.waits() || p.state == State::Authorized;
-        let ordered = self.account.purchases.iter().filter(open).map(|p| p.ordered_at);
-        let recent = mark.before(self.rules.windows.buy_max_age);
-        let horizon = ordered.fold(recent, Time::min);
-        let full = |entry: &LinkMessage| matches!(entry.change, LinkChange::Link(_) | LinkChange::Unlink);
-        if let Some(base) = self.account.links.iter().rposition(|entry| entry.at <= horizon && full(entry)) {
+        let horizon = self.account.horizon(mark, self.rules);
+        if let Some(base) = self.account.links_base(horizon) {
             self.forget_links_before(base);
         }
         let gone = match self.account.links.last() {

@@ -164,7 +164,7 @@ impl Judge<'_> {
 
     /// A record of `accounts.links`: cancels what waits where it stops the account.
     pub(super) fn change_link(&mut self, message: LinkMessage) {
-        if self.account.record_link(message) && !planted::is(Bug::UnlinkLeavesPending) {
+        if self.record_link(message) && !planted::is(Bug::UnlinkLeavesPending) {
             self.cancel_stopped();
         }
     }
@@ -176,7 +176,7 @@ impl Judge<'_> {
         }
         let change = LinkChange::Freeze(intent.first_id);
         let known = self.account.links.iter().any(|entry| entry.change == change);
-        if known || !self.account.record_link(LinkMessage { at: intent.time, change }) {
+        if known || !self.record_link(LinkMessage { at: intent.time, change }) {
             return;
         }
         let handle = intent.handle.clone().or_else(|| self.handle_for(intent.time));
@@ -191,6 +191,11 @@ impl Judge<'_> {
             at: intent.time,
         }));
         self.cancel_stopped();
+    }
+
+    fn record_link(&mut self, message: LinkMessage) -> bool {
+        let horizon = self.watermark.map(|mark| self.account.horizon(mark, self.rules));
+        self.account.record_link(message, horizon)
     }
 
     fn cancel_stopped(&mut self) {
