@@ -72,7 +72,10 @@ impl Stages {
             user_id: Some(settings.service.user_id),
             freeze_tag: Some(settings.service.freeze_tag.clone()),
         };
-        let rules = Box::new(TopicRules { freeze_tag: settings.service.freeze_tag.clone(), looks: config::TagLooks::default() });
+        let rules = Box::new(TopicRules {
+            freeze_tag: settings.service.freeze_tag.clone(),
+            looks: config::TagLooks::default(),
+        });
         let follower = Follower::new(bus, service, rules, settings.limits.record_bytes)?;
         let catalogue = Shared::new(follower.empty());
         follower.follow(&catalogue)?;

@@ -58,7 +58,7 @@ bugs! {
     TickSkipsAnInbox,
     /// A post from far ahead of the clock is taken for good, and drags the watermark along. Breaks I5.
     FutureBelieved,
-    /// The idle ticks of a screen whose clock differs from the log's are written all the same.
+    /// The idle ticks of a screen whose clock differs from the log's are written all the same. Breaks I1.
     WrongClockBelieved,
     /// The window counts from the order, though the prompt was decided later. Breaks I1.
     LagShortensWindow,

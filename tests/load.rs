@@ -11,8 +11,8 @@ use std::time::Duration;
 use pay_by_tweet::app::{App, StageSet};
 use pay_by_tweet::bus::embedded::Embedded;
 use pay_by_tweet::bus::{
-    Budget, Bus, BusError, BusWorker, CommitState, OutRecord, Polled, Position, Reader, RecordRef, TopicPartition,
-    WorkerSpec,
+    Budget, Bus, BusError, BusWorker, CommitState, LogClock, OutRecord, Polled, Position, Reader, RecordRef,
+    TopicPartition, WorkerSpec,
 };
 use pay_by_tweet::config::OfferSpec;
 use pay_by_tweet::domain::{Network, PostForm, SourceId};
@@ -279,7 +279,7 @@ impl BusWorker for StallingWorker {
     }
 
     fn log_clock(&self) -> LogClock {
-        self.0.log_clock()
+        self.inner.log_clock()
     }
 
     fn release(&mut self) -> Result<(), BusError> {

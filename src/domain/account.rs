@@ -28,7 +28,7 @@ pub struct Extras {
     pub refused: Vec<Refused>,
     /// Offers about which `not_linked` was told, and when.
     pub told_not_linked: Vec<(String, Time)>,
-    /// First ids and times of posts that were answered `nothing_to_confirm`, so that a redelivery is not answered again.
+    /// First ids and times of posts that were answered `nothing_to_confirm`: a redelivery is not answered again.
     pub told_nothing_to_confirm: Vec<(PostId, Time)>,
     /// Confirms that were read before a purchase they could pay.
     pub confirms: Vec<KeptConfirm>,

@@ -1,8 +1,8 @@
 //! Whether this process's clock agrees with the log's (DESIGN section 6): a clock that is wrong must expire nobody.
 //!
-//! The log's clock shows in the append times of what this worker writes. Each lies between the moments, by our clock, at
-//! which the record was sent and its commit was answered; if it is further away than `time.skew_max`, one of the clocks
-//! is wrong. What was seen holds until our clock jumps, or the worker stood still for so long that it may have.
+//! The log's clock shows in the append times of what this worker writes. Each lies between the moments, by our clock,
+//! at which the record was sent and its commit was answered; if it is further away than `time.skew_max`, one of the
+//! clocks is wrong. What was seen holds until our clock jumps, or the worker stood still for so long that it may have.
 
 use crate::bus::LogClock;
 use crate::domain::{Span, Time};

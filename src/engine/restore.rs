@@ -23,11 +23,13 @@ pub struct Restore<S> {
     latest: Latest,
 }
 
+type Key = Box<[u8]>;
+
 /// The last record of each key among those that were not given to the shard yet, in the order of their first ones.
 #[derive(Debug, Default)]
 struct Latest {
-    records: Vec<(Box<[u8]>, Option<Vec<u8>>)>,
-    places: FxHashMap<Box<[u8]>, usize>,
+    records: Vec<(Key, Option<Vec<u8>>)>,
+    places: FxHashMap<Key, usize>,
     bytes: usize,
 }
 

@@ -23,8 +23,8 @@ pub struct Plan {
     pub partitions: Partitions,
     /// Sources are live: idle ones move by the clock (DESIGN section 6).
     pub live: bool,
-    /// It is the log's clock that may go back, else the processes'. If both did, nothing would tell a post of today from
-    /// one of the future.
+    /// It is the log's clock that may go back, else the processes'. If both did, nothing would tell a post of today
+    /// from one of the future.
     pub log_lags: bool,
     /// The spells that follow each other in a circle until people have nothing more to say.
     pub spells: Vec<Spell>,

@@ -212,7 +212,8 @@ impl Process {
         matches!(&self.state, State::Up(running) if running.members.get(place).is_some_and(|member| !member.idle))
     }
 
-    /// Time has passed: whoever was idle may find something to do; after a short while only whoever waits for something.
+    /// Time has passed: whoever was idle may find something to do, after a short while only those who wait for an
+    /// outcome.
     pub fn wake(&mut self, short: bool) {
         if let State::Up(running) = &mut self.state {
             let rests = |member: &Member| short && member.worker.as_ref().is_some_and(AnyWorker::rests);

@@ -241,8 +241,8 @@ impl Judge<'_> {
         }));
     }
 
-    /// Whether one more reply that courtesy alone asks for is within `limits.replies_per_hour`; counts it. It goes out in
-    /// the hour that event time has come to, however old the post is.
+    /// Whether one more reply that courtesy alone asks for is within `limits.replies_per_hour`; counts it. It goes out
+    /// in the hour that event time has come to, however old the post is.
     fn courtesy_left(&mut self, at: Time) -> bool {
         let now = self.watermark.map_or(at, |mark| mark.max(at));
         let hour = now.0.div_euclid(super::account::HOUR.0);

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use pay_by_tweet::accounts::codec::{decode_account, encode_account};
-use pay_by_tweet::config::{OfferSpec, clash_with};
+use pay_by_tweet::config::{OfferSpec, TagLooks, clash_with};
 use pay_by_tweet::domain::account::{Account, CancelScope, ConfirmForm, Extras, KeptCancel, KeptConfirm, Refused};
 use pay_by_tweet::domain::watermark::Watermark;
 use pay_by_tweet::domain::*;
@@ -78,7 +78,7 @@ fn check_offer(read: Result<Option<OfferRecord>, BadInput>) {
             assert!(offer.terms.amount.minor >= 0, "nobody is paid for buying: {offer:?}");
             // Either may be refused; both must come to an answer.
             let _ = texts().check_offer(&offer.terms);
-            let _ = clash_with(&offer, std::iter::once(other_offer()), "freeze");
+            let _ = clash_with(&offer, std::iter::once(other_offer()), "freeze", &TagLooks::default());
             (id, OfferMessage::Published(Arc::new(offer)))
         }
     };
@@ -247,11 +247,13 @@ fn account() -> Account {
     let extras = Extras {
         refused: vec![Refused { first_id: PostId(4), offer: terms.offer.clone(), at: Time(1) }],
         told_not_linked: vec![(terms.offer.clone(), Time(1))],
+        told_nothing_to_confirm: vec![(PostId(6), Time(1))],
         confirms: vec![kept],
         cancels: vec![cancel],
         deletions: vec![DeletedPost { post: PostId(5), time: Time(9) }],
         asking: [(PURCHASE, Some(StockVerdict::Held))].into(),
         queue: [(AccountMessage::Link(freeze()), Some(Time(2)))].into(),
+        past_handle: Some("blueeye988".to_owned()),
         courtesy: (3, 4),
     };
     let purchase = Purchase {
