@@ -10,6 +10,7 @@ use crate::config::Settings;
 use crate::engine::clock::Stopwatch;
 use crate::simulation::campaign::{Campaign, Failure, Mix, Summary, replay_line, run_caught};
 use crate::simulation::counts::Count;
+use crate::simulation::kills::{Hunt, Mistake};
 use crate::simulation::plan::{Kind, Kinds};
 use crate::simulation::shrink::shrink;
 use crate::simulation::{Outcome, Plan};
@@ -41,6 +42,9 @@ pub struct SimulateArgs {
     #[cfg(feature = "planted")]
     #[arg(long, value_name = "NAME", value_parser = bug)]
     pub bug: Option<crate::planted::Bug>,
+    /// Make each mistake that this build can make, and print how many seeds it takes until it is noticed
+    #[arg(long, value_name = "TRIALS", num_args = 0..=1, default_missing_value = "5", conflicts_with = "seed")]
+    pub kills: Option<u64>,
     /// Print the summary as JSON
     #[arg(long)]
     pub json: bool,
@@ -67,10 +71,35 @@ struct Failed<'a> {
 pub fn run(args: &SimulateArgs) -> super::Outcome {
     // Nothing of the machine decides anything here: not its files, not its environment.
     let base = Settings::of_text(None, std::iter::empty())?;
-    match args.seed {
-        Some(seed) => run_one(args, seed, &base),
-        None => run_many(args, &base),
+    match (args.seed, args.kills) {
+        (Some(seed), _) => run_one(args, seed, &base),
+        (None, Some(trials)) => run_kills(args, trials, &base),
+        (None, None) => run_many(args, &base),
     }
+}
+
+/// Exit code 0 if every mistake was noticed.
+fn run_kills(args: &SimulateArgs, trials: u64, base: &Settings) -> super::Outcome {
+    let mistakes = Mistake::all();
+    let hunt = Hunt { from: args.from, trials, seeds_max: args.seeds, jobs: args.jobs.unwrap_or_else(cores) };
+    let bar = progress(mistakes.len() as u64);
+    let kills = hunt.run(&mistakes, base, &mut |_| bar.inc(1));
+    bar.finish_and_clear();
+    super::print("| mistake | seeds, median | each | broken |\n|---|---|---|---|");
+    for kill in &kills {
+        let count = |seeds: Option<u64>| seeds.map_or_else(|| format!("> {}", args.seeds), |n| n.to_string());
+        let each: Vec<String> = kill.seeds.iter().copied().map(count).collect();
+        let invariants: Vec<&str> = kill.invariants.iter().map(String::as_str).collect();
+        let (name, median) = (kill.mistake.name(), count(kill.median()));
+        super::print(&format!("| {name} | {median} | {} | {} |", each.join(", "), invariants.join(", ")));
+    }
+    let survivors = kills.iter().filter(|kill| kill.median().is_none()).count();
+    super::print(&format!("{} mistakes, {survivors} not noticed", kills.len()));
+    Ok(if survivors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 fn run_one(args: &SimulateArgs, seed: u64, base: &Settings) -> super::Outcome {
@@ -89,8 +118,8 @@ fn run_one(args: &SimulateArgs, seed: u64, base: &Settings) -> super::Outcome {
 }
 
 fn run_many(args: &SimulateArgs, base: &Settings) -> super::Outcome {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let campaign = Campaign { from: args.from, seeds: args.seeds, jobs: args.jobs.unwrap_or(cores), mix: mix(args) };
+    let campaign =
+        Campaign { from: args.from, seeds: args.seeds, jobs: args.jobs.unwrap_or_else(cores), mix: mix(args) };
     let bar = progress(args.seeds);
     let stopwatch = Stopwatch::start();
     let summary = campaign.run(base, &mut |_, outcome| {

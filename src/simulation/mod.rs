@@ -22,11 +22,13 @@
 //! - [`checks`], `fold`: transactions, positions and state against a second fold of the committed input.
 //! - [`trace`]: the fingerprint of a run, and its lines.
 //! - [`campaign`], [`shrink`]: many seeds on all cores; a smaller history that fails alike.
+//! - [`kills`]: how many seeds it takes until a mistake is noticed.
 
 pub mod campaign;
 pub mod checks;
 pub mod counts;
 mod fold;
+pub mod kills;
 pub mod people;
 pub mod plan;
 pub mod process;

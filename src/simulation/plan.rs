@@ -241,7 +241,7 @@ fn draw_spells(rng: &mut SmallRng) -> Vec<Spell> {
     for _ in 0..rng.random_range(1..4) {
         spells.push(Spell { turns: rng.random_range(50..2_000), trouble: 0, kinds: Vec::new(), network: calm() });
         let turns = rng.random_range(100..3_000);
-        let trouble = *[0, 5, 15, 50, 150].choose(rng).expect("not empty");
+        let trouble = *[0, 20, 60, 200, 500].choose(rng).expect("not empty");
         let mut kinds = Vec::new();
         for kind in Kind::ALL {
             if rng.random_bool(0.5) {

@@ -67,8 +67,8 @@ impl Cheat {
 /// The longest that a partition is slow.
 pub const SLOW_FETCH_MS_MAX: i64 = 2_000;
 
-/// The longest that a marker is late.
-pub const LATE_MARKER_MS_MAX: i64 = 300;
+/// A marker is late by at most one of these, drawn evenly.
+pub const LATE_MARKERS_MS_MAX: [i64; 3] = [30, 300, 3_000];
 
 /// A delayed or copied EndTxn arrives within one of these, drawn evenly: soon, within a transaction timeout, after it.
 pub const DELAYS_MS_MAX: [i64; 4] = [20, 200, 2_000, 20_000];

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rand::Rng;
 
 use super::broker::{Broker, Flight};
-use super::faults::{Cheat, LATE_MARKER_MS_MAX};
+use super::faults::{Cheat, LATE_MARKERS_MS_MAX};
 use super::log::Content;
 use super::watch::Ended;
 use crate::bus::{Position, TopicPartition};
@@ -303,7 +303,7 @@ impl Broker {
     }
 
     fn draw_marker(&mut self) -> Time {
-        let late = Span(self.rng.random_range(1..=LATE_MARKER_MS_MAX));
-        self.now.after(late)
+        let most = LATE_MARKERS_MS_MAX[self.rng.random_range(0..LATE_MARKERS_MS_MAX.len())];
+        self.now.after(Span(self.rng.random_range(1..=most)))
     }
 }
