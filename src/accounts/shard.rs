@@ -80,6 +80,11 @@ impl AccountsShard {
         self.table.get(id)
     }
 
+    /// Batches that could be taken back: none while nothing is under way.
+    pub fn undo_layers(&self) -> usize {
+        self.table.layers()
+    }
+
     fn read(&mut self, record: &InRecord, out: &mut Outbox) {
         let value = record.value.as_deref().unwrap_or_default();
         match internal::decode_inbox(record.key.as_deref(), value) {

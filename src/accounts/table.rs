@@ -85,6 +85,11 @@ impl Table {
         }
     }
 
+    /// Batches that could be taken back.
+    pub fn layers(&self) -> usize {
+        self.slots.layers()
+    }
+
     pub fn open_layer(&mut self) {
         self.slots.open_layer();
     }

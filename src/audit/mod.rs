@@ -289,7 +289,7 @@ impl Auditor {
             "dead-letters" => self.letters.see_letter(&value, &mut self.found),
             topic => {
                 self.ledger.see(topic, &value, whose, self.open, &mut self.found, &mut self.tally);
-                self.conversations.output(topic, &value);
+                self.conversations.output(topic, seen.partition, &value);
             }
         }
     }

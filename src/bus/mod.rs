@@ -168,7 +168,8 @@ pub trait BusWorker: Send {
     /// Fetches these partitions from these offsets on. Also seeks: after an abort the caller names its old positions.
     fn resume_at(&mut self, positions: &[(TopicPartition, u64)]) -> Result<(), BusError>;
 
-    /// Stops fetching; records already handed out stay valid. [`BusWorker::resume_at`] starts again.
+    /// Stops fetching; records already handed out stay valid, and what was fetched before may still be given by a later
+    /// poll. [`BusWorker::resume_at`] starts again, from there on only.
     fn pause(&mut self, partitions: &[TopicPartition]) -> Result<(), BusError>;
 
     /// Whether the next offset to fetch was the partition's end when last looked at.

@@ -41,6 +41,11 @@ impl<K: Clone + Eq + Hash, V: Clone> Journaled<K, V> {
         self.map.iter()
     }
 
+    /// Batches that could be taken back.
+    pub fn layers(&self) -> usize {
+        self.layers.len()
+    }
+
     pub fn open_layer(&mut self) {
         self.layers.push_back(Layer { before: HashMap::new(), order: Vec::new() });
     }

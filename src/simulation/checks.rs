@@ -69,6 +69,8 @@ pub struct Checks {
     epochs: BTreeMap<Arc<str>, u32>,
     /// Accounts that have been in the changelog.
     known: BTreeSet<AccountId>,
+    /// The topics of posts.
+    posts: BTreeSet<String>,
     broken: Vec<Broken>,
     /// A person will read what is found.
     with_words: bool,
@@ -113,6 +115,7 @@ impl Checks {
             positions: BTreeMap::new(),
             epochs: BTreeMap::new(),
             known: BTreeSet::new(),
+            posts: settings.sources.iter().map(|source| source.topic.clone()).collect(),
             broken: Vec::new(),
             with_words,
         }
@@ -237,9 +240,11 @@ impl Checks {
         }
         let Some(group) = &ended.group else { return };
         let own = ended.generation.unwrap_or_default();
+        let mut took_posts = false;
         for (at, position) in &ended.positions {
             let place = self.positions.entry((group.clone(), at.clone())).or_default();
             let (before, generation) = std::mem::replace(place, (position.offset, own));
+            took_posts |= position.offset > before && self.posts.contains(&*at.topic);
             let what = || format!("{producer} on {}-{}", at.topic, at.partition);
             if position.offset < before {
                 self.fail("I9", format!("{} moved the position back from {before} to {}", what(), position.offset));
@@ -247,6 +252,21 @@ impl Checks {
             if own < generation {
                 self.fail("I7", format!("{} committed in generation {own} after {generation}", what()));
             }
+        }
+        if took_posts {
+            self.check_gate(producer, group, ended);
+        }
+    }
+
+    /// Posts are taken only once the side inputs were forwarded up to where they ended at the assignment, by whoever
+    /// reads them (DESIGN section 3, side inputs first).
+    fn check_gate(&mut self, producer: &str, group: &Arc<str>, ended: &Ended) {
+        let ends = ended.took_over_at.iter().flat_map(|ends| ends.iter());
+        let position = |at: &TopicPartition| self.positions.get(&(group.clone(), at.clone())).map_or(0, |(at, _)| *at);
+        let behind = ends.filter(|(at, _)| SIDE_INPUTS.contains(&&*at.topic)).find(|(at, end)| position(at) < *end);
+        if let Some((at, end)) = behind {
+            let what = format!("{producer} took posts before {}-{} was forwarded up to {end}", at.topic, at.partition);
+            self.fail("I5", what);
         }
     }
 
@@ -297,7 +317,7 @@ impl Checks {
     /// The shards that run, and one restored as a restart would, against the fold.
     fn compare_accounts(&mut self, partition: u32, bus: &dyn Bus, processes: &[Process], now: Time) {
         let at = TopicPartition::new(ACCOUNTS_INBOX, partition);
-        let mut found = Vec::new();
+        let (mut found, mut layers) = (Vec::new(), 0);
         let fold = &self.accounts[partition as usize];
         let mut compare = |whose: &str, shard: &AccountsShard| {
             let differs = self.known.iter().find(|id| shard.account(id) != fold.shard.account(id));
@@ -315,6 +335,7 @@ impl Checks {
             if let AnyWorker::Accounts(worker) = worker
                 && let Some(shard) = worker.host().shards().get(&at)
             {
+                layers = layers.max(shard.undo_layers());
                 compare("the running", shard);
             }
         }
@@ -323,6 +344,9 @@ impl Checks {
             Err(error) => found.push(format!("{ACCOUNTS_INBOX}-{partition} can't be restored: {error:#}")),
         }
         found.into_iter().for_each(|what| self.fail("I6", what));
+        if layers > 0 {
+            self.fail("I12", format!("the shard of {ACCOUNTS_INBOX}-{partition} keeps {layers} batches to take back"));
+        }
         self.all_read(ACCOUNTS_INBOX, partition, self.accounts[partition as usize].unread());
     }
 
@@ -391,5 +415,6 @@ fn view(shard: &OffersShard) -> String {
     format!("{:?}", shard.view())
 }
 
+const SIDE_INPUTS: [&str; 3] = ["accounts.links", "offers", "replies.posted"];
 const ACCOUNTS_INBOX: &str = "accounts.inbox";
 const OFFERS_INBOX: &str = "offers.inbox";

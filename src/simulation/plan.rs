@@ -140,6 +140,9 @@ impl Kinds {
 /// Processes at the same time at most; scaling stays within them.
 pub const PROCESSES_MAX: u32 = 4;
 
+/// A clock that is set right is so far from true time at most.
+pub const CLOCK_AHEAD_MAX: Span = Span(5_000);
+
 /// Turns of trouble at most: some tens of times what people of one seed need.
 const TURNS_MAX: u64 = 400_000;
 
@@ -231,7 +234,7 @@ pub(super) fn draw_process(rng: &mut SmallRng) -> ProcessPlan {
     ProcessPlan {
         stages,
         workers: *[1, 1, 2].choose(rng).expect("not empty"),
-        clock_ahead_ms: if rng.random_bool(0.3) { rng.random_range(-5_000..5_000) } else { 0 },
+        clock_ahead_ms: if rng.random_bool(0.3) { rng.random_range(-CLOCK_AHEAD_MAX.0..CLOCK_AHEAD_MAX.0) } else { 0 },
         stable_instance: rng.random_bool(0.5),
     }
 }
@@ -275,6 +278,7 @@ fn draw_network(rng: &mut SmallRng) -> Faults {
         early_sends: rate(500),
         short_polls: rate(500),
         slow_fetch: rate(50),
+        strays: rate(300),
         lagging_position: rate(100),
         late_revoke: rate(500),
     }

@@ -9,7 +9,7 @@ use rand::{Rng, SeedableRng};
 use super::checks::{Broken, Checks};
 use super::counts::Counts;
 use super::people::{Input, People};
-use super::plan::{BUS_STREAM, Kind, Plan, SCHEDULE_STREAM, Spell, calm};
+use super::plan::{BUS_STREAM, CLOCK_AHEAD_MAX, Kind, Plan, SCHEDULE_STREAM, Spell, calm};
 use super::process::{Process, State, Stepped, Work};
 use super::rest::Rest;
 use super::trace::{Trace, digest};
@@ -85,7 +85,10 @@ pub fn run(plan: &Plan, with_lines: bool) -> Outcome {
 
 impl<'a> World<'a> {
     fn new(plan: &'a Plan, with_lines: bool) -> World<'a> {
-        let people = People::new(&plan.people, &plan.settings);
+        let mut people = People::new(&plan.people, &plan.settings);
+        if plan.log_lags || !plan.spells.iter().any(|spell| spell.kinds.iter().any(|(kind, _)| *kind == Kind::Clock)) {
+            people.trust_clocks(CLOCK_AHEAD_MAX);
+        }
         let now = people.next_due().unwrap_or(DEFAULT_START).before(Span::of_secs(10));
         let topics = topics_of(plan);
         let sim_topics = topics.iter().map(|(name, partitions)| SimTopic {

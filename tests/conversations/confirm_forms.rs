@@ -311,4 +311,24 @@ const TABLE: Table = &[
         t.retweet(ALICE, "15:17:00.001", &prompt);
         rejected(t, "late");
     }),
+    ("confirms that came to nothing against what is paid pay older buys that are read after them, one each", |t| {
+        t.gift(|offer| offer.per_account = Some(3));
+        t.linked(ALICE);
+        t.post(ALICE, "15:03:00", BUY);
+        t.post(ALICE, "15:03:30", CONFIRM);
+        let confirms = [t.post(ALICE, "15:04:00", CONFIRM), t.post(ALICE, "15:04:30", CONFIRM)];
+        let orders = [t.post(ALICE, "15:01:00", BUY), t.post(ALICE, "15:02:00", BUY)];
+        t.expect(&[
+            "alice gift: ordered > prompted > authorized > fulfilled !no_purchase !no_purchase",
+            "alice gift: ordered > prompted > authorized > fulfilled",
+            "alice gift: ordered > prompted > authorized > fulfilled",
+            "alice hears prompt, purchased, prompt, purchased, prompt, purchased",
+        ]);
+        t.expect(&["alice pays 1500 USD"; 3]);
+        for (order, confirm) in orders.into_iter().zip(confirms) {
+            let pair = json!({"order_post": order.to_string(), "confirm_post": confirm.to_string()});
+            t.record("payments.authorized", pair);
+        }
+        t.decided_at_once("a confirm pays the oldest that was read, at once");
+    }),
 ];

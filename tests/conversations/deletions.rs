@@ -125,4 +125,18 @@ const TABLE: Table = &[
             "alice pays 1500 USD",
         ]);
     }),
+    ("an order that is read after its deletion and an unlink: the earlier of them is the reason", |t| {
+        for (user, unlinked, deleted) in [(ALICE, "15:02:00", "15:03:00"), (BOB, "15:03:00", "15:02:00")] {
+            t.linked(user);
+            t.unlink(user, unlinked);
+            t.delete(user, deleted, id_at(user, ms("15:01:00")));
+            t.post(user, "15:01:00", BUY);
+        }
+        t.expect(&[
+            "alice gift: ordered > cancelled(unlinked)",
+            "alice hears cancelled",
+            "bob gift: ordered > cancelled(deleted)",
+            "bob hears cancelled",
+        ]);
+    }),
 ];

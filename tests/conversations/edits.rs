@@ -91,4 +91,11 @@ const TABLE: Table = &[
         t.record("replies", json!({"kind": "prompt", "in_reply_to": version.to_string()}));
         t.decided_at_once("which of two versions orders, and with it ordered_at");
     }),
+    ("an edit of a buy that was refused a day ago, and is not stale itself, stays refused", |t| {
+        let first = t.post(ALICE, "15:01:00", BUY);
+        t.link(ALICE, "15:10:00");
+        t.watermark("13 15:01:00.001");
+        t.edit(ALICE, "15:31:00", first, "please! #BuyAmexGiftCard25");
+        t.expect(&["alice gift: rejected(not_linked)", "alice hears not_linked"]);
+    }),
 ];

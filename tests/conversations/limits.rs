@@ -1,7 +1,10 @@
 //! Limits per account: what waits, what was bought in a day, what was spent in a day.
 
+use serde_json::json;
+
 use crate::people::{ALICE, BOB};
-use crate::talk::{BUY, CONFIRM, Table, Talk};
+use crate::shapes::{Post, Shape};
+use crate::talk::{BUY, CONFIRM, Table, Talk, said};
 
 tests_of!(TABLE);
 
@@ -145,5 +148,38 @@ const TABLE: Table = &[
         t.post(BOB, "15:02:00", BUY);
         t.waits_for_a_confirm(ALICE);
         t.waits_for_a_confirm(BOB);
+    }),
+    ("an answer that can't be addressed is none, and not one of the hour's", |t| {
+        t.set("limits.replies_per_hour", "1");
+        t.only(&[Shape::V2]);
+        t.put(Post { users_included: false, ..said(ALICE, "15:01:00", "#BuyKindleFireHD") });
+        t.post(ALICE, "15:07:00", BUY);
+        t.expect(&["alice kindle: rejected(not_linked)", "alice gift: rejected(not_linked)", "alice hears not_linked"]);
+    }),
+    ("not_linked that was one reply too many is told in a later hour", |t| {
+        t.set("limits.replies_per_hour", "1");
+        t.post(ALICE, "15:01:00", "#BuyKindleFireHD");
+        t.post(ALICE, "15:07:00", BUY);
+        t.post(ALICE, "16:07:00", BUY);
+        t.expect(&[
+            "alice kindle: rejected(not_linked)",
+            "alice gift: rejected(not_linked)",
+            "alice gift: rejected(not_linked)",
+            "alice hears not_linked, not_linked",
+        ]);
+        t.record("replies", json!({"offer": "kindle"}));
+        t.record("replies", json!({"offer": "gift"}));
+    }),
+    ("posts of two hours that are read in turns get no more courtesy than those of one", |t| {
+        t.set("limits.replies_per_hour", "1");
+        t.linked(ALICE);
+        t.post(ALICE, "15:52:00", BUY);
+        for at in ["15:58:00", "16:01:00", "15:59:00", "16:02:00"] {
+            t.post(ALICE, at, BUY);
+        }
+        t.waits_for_a_confirm(ALICE);
+        t.expected.retain(|line| !line.starts_with("alice hears"));
+        t.expect(&["alice gift: rejected(duplicate)"; 4]);
+        t.expect(&["alice hears prompt, already_tweeted, already_tweeted"]);
     }),
 ];

@@ -222,4 +222,18 @@ const TABLE: Table = &[
         t.post(User { id: 7, ..NOISE }, "15:02:00", "I #Buy too much");
         t.expect(&[]);
     }),
+    ("live: the clock of the last tick counts, not one that was wrong before", |t| {
+        t.live("15:00:00");
+        // Nothing is idle here: a wrong clock must not move event time.
+        t.set("time.idle", "\"heartbeat\"");
+        t.linked(ALICE);
+        t.noise("15:00:00");
+        t.clock("13 15:00:00");
+        t.clock("15:01:00");
+        t.noise("15:00:55");
+        t.post(ALICE, "15:01:00", BUY);
+        t.clock("15:18:00");
+        t.post(ALICE, "15:17:00.001", CONFIRM);
+        t.expect(&["alice gift: ordered > prompted !late", "alice hears prompt"]);
+    }),
 ];

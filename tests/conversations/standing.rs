@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::people::{ALICE, BOB};
-use crate::shapes::Original;
+use crate::shapes::{Original, Post, Shape};
 use crate::talk::{BUY, CONFIRM, Table, Talk, said};
 
 tests_of!(TABLE);
@@ -190,5 +190,23 @@ const TABLE: Table = &[
         t.post(ALICE, "15:07:00", BUY);
         t.waits_for_a_confirm(ALICE);
         t.news_again("the link is known by now");
+    }),
+    ("not_linked that could not be addressed was not told", |t| {
+        t.only(&[Shape::V2]);
+        t.put(Post { users_included: false, ..said(ALICE, "15:01:00", BUY) });
+        t.post(ALICE, "15:07:00", BUY);
+        t.expect(&["alice gift: rejected(not_linked)", "alice gift: rejected(not_linked)", "alice hears not_linked"]);
+    }),
+    ("links that are read in another order than they were made", |t| {
+        for user in [ALICE, BOB] {
+            t.link(user, "15:10:00");
+            t.linked(user);
+        }
+        t.unlink(ALICE, "15:05:00");
+        t.post(ALICE, "15:01:00", BUY);
+        t.post(BOB, "15:01:00", BUY);
+        t.post(BOB, "15:02:00", CONFIRM);
+        t.expect(&["alice gift: ordered > cancelled(unlinked)", "alice hears cancelled"]);
+        t.buys_the_gift(BOB);
     }),
 ];

@@ -198,4 +198,38 @@ const TABLE: Table = &[
         t.buys_the_gift(ALICE);
         t.expect(&["bob gift: ordered > waitlisted > sold_out", "bob hears waitlisted, sold_out"]);
     }),
+    ("who waited in line for days is told directly where the reply failed", |t| {
+        t.set("reply.feedback", "\"required\"");
+        t.set("reply.feedback_timeout", "\"72h\"");
+        let (_, order) = bob_waits(t, 1);
+        t.post(ALICE, "14 15:00:00", CANCEL);
+        let prompt = t.prompt_of(BOB, order, "14 15:00:02");
+        t.posted(BOB, "prompt", &prompt, "14 15:00:02");
+        t.watermark("14 15:17:00");
+        t.failed(BOB, "expired", "14 15:18:00");
+        t.expect(&[
+            "alice gift: ordered > prompted > cancelled(cancelled_by_user)",
+            "alice hears prompt, cancelled",
+            "bob gift: ordered > waitlisted > prompted > expired",
+            "bob hears waitlisted, prompt, expired",
+            "bob privately hears expired",
+        ]);
+        t.news_again("a buy of long ago is stale once its purchase is forgotten");
+    }),
+    ("a post with two confirm tags: one pays, the other was said before a unit was free", |t| {
+        bob_waits(t, 1);
+        t.post(BOB, "15:08:00", "#BuyKindleFireHD");
+        let confirm = t.post(BOB, "15:14:00", "#ConfirmKindleFireHD #ConfirmAmexGiftCard25");
+        t.post(ALICE, "15:15:00", CANCEL);
+        t.watermark("15:16:00");
+        t.expect(&[
+            "alice gift: ordered > prompted > cancelled(cancelled_by_user)",
+            "alice hears prompt, cancelled",
+            "bob gift: ordered > waitlisted > prompted !no_purchase",
+            "bob kindle: ordered > prompted > authorized > fulfilled",
+            "bob hears waitlisted, prompt, purchased, prompt",
+            "bob pays 16199 USD",
+        ]);
+        t.record("purchases.events", json!({"reason": "no_purchase", "post": confirm.to_string()}));
+    }),
 ];

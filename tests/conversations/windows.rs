@@ -203,4 +203,40 @@ const TABLE: Table = &[
         t.end_of_input();
         t.waits_for_a_confirm(ALICE);
     }),
+    ("a confirm that concerns nothing is answered once, whatever tags it has and however often it is read", |t| {
+        t.set("reply.nothing_to_confirm", "true");
+        t.linked(ALICE);
+        let confirm = said(ALICE, "15:05:00", "#ConfirmKindleFireHD #ConfirmAmexGiftCard25");
+        t.put(confirm.clone());
+        t.watermark("15:05:00.001");
+        t.put(confirm);
+        t.expect(&["alice hears nothing_to_confirm"]);
+    }),
+    ("what one tick passes comes in order of time: confirms of nothing and a deadline", |t| {
+        t.lateness_max(3600);
+        t.set("reply.nothing_to_confirm", "true");
+        ordered(t);
+        t.post(ALICE, "15:10:00", "#ConfirmKindleFireHD");
+        t.post(ALICE, "15:18:00", "#ConfirmKindleFireHD");
+        t.watermark("15:30:00");
+        t.expect(&[
+            "alice gift: ordered > prompted > expired",
+            "alice hears prompt, nothing_to_confirm, expired, nothing_to_confirm",
+        ]);
+    }),
+    ("a confirm that is read when its cancel window has passed is fulfilled at once", |t| {
+        t.set("account.cancel_window", "\"1m\"");
+        ordered(t);
+        t.watermark("15:10:00");
+        t.post(ALICE, "15:05:00", CONFIRM);
+        t.buys_the_gift(ALICE);
+        t.event_at("fulfilled", "15:06:00");
+    }),
+    ("a prompt whose whole window has passed expires at once, where no stock is asked either", |t| {
+        t.linked(ALICE);
+        t.watermark("15:17:00.001");
+        t.post(ALICE, "15:01:00", "#BuyKindleFireHD");
+        t.expect(&["alice kindle: ordered > prompted > expired", "alice hears prompt, expired"]);
+        t.event_at("expired", "15:17:00");
+    }),
 ];

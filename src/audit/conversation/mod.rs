@@ -47,8 +47,23 @@ pub struct Conversations {
     paid: BTreeSet<PurchaseId>,
     /// Rejected confirms that were told of other purchases than predicted.
     told: BTreeSet<(PurchaseId, PostId)>,
+    order: ExpiryOrder,
     violations: Vec<Violation>,
 }
+
+/// Deadlines that the watermark passes are judged in (deadline, account) order: of one partition of the inbox, expiries
+/// come in that order wherever they are told.
+#[derive(Debug, Default)]
+struct ExpiryOrder {
+    /// Those that are to be told: the inbox's partition, and the place.
+    due: BTreeMap<PurchaseId, (u32, Place)>,
+    ticks: u64,
+    /// By inbox partition and partition of the events: the place of the last that was told.
+    told: BTreeMap<(u32, u32), Place>,
+}
+
+/// The tick that passed a deadline, the deadline, and whose it is.
+type Place = (u64, Time, AccountId);
 
 #[derive(Debug, Default)]
 struct Partition {
@@ -67,6 +82,7 @@ impl Conversations {
             owners: BTreeMap::new(),
             paid: BTreeSet::new(),
             told: BTreeSet::new(),
+            order: ExpiryOrder::default(),
             violations: Vec::new(),
         }
     }
@@ -89,7 +105,7 @@ impl Conversations {
     }
 
     /// Compares a committed record of an output topic (its name without prefix) with what must come next.
-    pub fn output(&mut self, topic: &str, value: &Value) {
+    pub fn output(&mut self, topic: &str, partition: u32, value: &Value) {
         let Some(topic) = Topic::of(topic, value) else { return };
         let purchase = value["purchase"].as_str();
         let account = match (value["account"].as_str(), topic) {
@@ -99,6 +115,13 @@ impl Conversations {
             (account, _) => account.and_then(AccountId::parse),
         };
         let id = purchase.and_then(uuids::parse);
+        if topic == Topic::Events
+            && let Some(expired) = id.filter(|_| value["to"] == State::Expired.name())
+            && !self.order.tell(partition, expired)
+        {
+            let what = "expired after one whose deadline, or account, comes later".to_owned();
+            self.violate(Invariant::I5, account, purchase.map(str::to_owned), what);
+        }
         let twice = topic == Topic::Payments && id.is_some_and(|id| !self.paid.insert(id));
         let Err(what) = self.take(account, topic, id, None, |expected| expected.differs(value)) else { return };
         if topic == Topic::Rejections && self.is_open(account, id, value) {
@@ -149,6 +172,7 @@ impl Conversations {
 
     fn pass(&mut self, partition: u32, watermark: Option<Time>) {
         let Some(watermark) = watermark else { return };
+        self.order.ticks += 1;
         loop {
             let Partition { progress, accounts, dues } = self.partitions.entry(partition).or_default();
             let Some((due, id)) = dues.first().copied().filter(|(due, _)| *due < watermark) else { break };
@@ -158,6 +182,7 @@ impl Conversations {
             account.proceed(now);
             dues.extend(account.next_due(&self.rules).map(|due| (due, id)));
             let said = std::mem::take(&mut account.out);
+            self.order.expect(partition, id, &said);
             self.predict(id, said);
         }
     }
@@ -255,6 +280,25 @@ impl Conversations {
 
     fn violate(&mut self, invariant: Invariant, account: Option<AccountId>, purchase: Option<String>, what: String) {
         self.violations.push(Violation { invariant, account, purchase, what });
+    }
+}
+
+impl ExpiryOrder {
+    fn expect(&mut self, inbox: u32, account: AccountId, said: &[Expected]) {
+        for expected in said {
+            if let (Said::Event { to: State::Expired, at, .. }, Some(purchase)) = (&expected.said, expected.purchase) {
+                self.due.insert(purchase, (inbox, (self.ticks, *at, account)));
+            }
+        }
+    }
+
+    /// Whether it is in order.
+    fn tell(&mut self, events: u32, purchase: PurchaseId) -> bool {
+        let Some((inbox, place)) = self.due.remove(&purchase) else { return true };
+        let last = self.told.entry((inbox, events)).or_insert(place);
+        let is_later = place >= *last;
+        *last = (*last).max(place);
+        is_later
     }
 }
 

@@ -12,7 +12,7 @@ use super::faults::{Cheat, DELAYS_MS_MAX, Faults};
 use super::group::Group;
 use super::log::{Fates, Isolation, Log};
 use super::transactions::{Producer, Transaction};
-use super::watch::Ended;
+use super::watch::{Ended, TookOver};
 use super::{ProcessId, SimOptions};
 use crate::bus::{BusError, CommitState, TopicPartition};
 use crate::domain::{Span, Time};
@@ -50,6 +50,8 @@ pub(super) struct Broker {
     pub misuses: Vec<String>,
     /// Changes whenever something may have become visible.
     pub version: u64,
+    /// By group and generation, and by the name of whoever took over.
+    pub took_over: FxHashMap<(usize, u32), FxHashMap<Arc<str>, TookOver>>,
 }
 
 /// A message that has not arrived yet.
@@ -111,6 +113,7 @@ impl Broker {
             script: VecDeque::new(),
             misuses: Vec::new(),
             version: 0,
+            took_over: FxHashMap::default(),
             options,
         }
     }
@@ -161,6 +164,12 @@ impl Broker {
     }
 
     /// Whether a fault strikes now.
+    /// Notes where everything ends as a worker takes over what its group assigned to it.
+    pub fn note_take_over(&mut self, group: usize, generation: u32, name: &str) {
+        let ends = self.logs.iter().map(|log| (log.at.clone(), log.end())).collect();
+        self.took_over.entry((group, generation)).or_default().insert(Arc::from(name), Arc::new(ends));
+    }
+
     pub fn strikes(&mut self, rate: impl Fn(&Faults) -> u32) -> bool {
         let per_mille = rate(&self.faults);
         per_mille > 0 && self.rng.random_range(0..1000) < per_mille

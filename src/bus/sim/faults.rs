@@ -25,8 +25,10 @@ pub struct Faults {
     pub early_sends: u32,
     /// A poll or a read gives less than there is.
     pub short_polls: u32,
-    /// A partition gives nothing to one worker for up to [`SLOW_FETCH_MS_MAX`], nor tells where it ends.
+    /// A partition gives nothing to one worker for a while ([`SLOW_FETCHES_MS_MAX`]), nor tells where it ends.
     pub slow_fetch: u32,
+    /// A poll gives what was fetched before its partition was paused.
+    pub strays: u32,
     /// A committed position is not known to be stable although it is.
     pub lagging_position: u32,
     /// A poll goes on with the old assignment although the group waits for a revocation.
@@ -64,8 +66,8 @@ impl Cheat {
     ];
 }
 
-/// The longest that a partition is slow.
-pub const SLOW_FETCH_MS_MAX: i64 = 2_000;
+/// A partition is slow for at most one of these, drawn evenly.
+pub const SLOW_FETCHES_MS_MAX: [i64; 3] = [200, 2_000, 60_000];
 
 /// A marker is late by at most one of these, drawn evenly.
 pub const LATE_MARKERS_MS_MAX: [i64; 3] = [30, 300, 3_000];

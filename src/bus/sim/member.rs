@@ -7,7 +7,7 @@ use rand::Rng;
 
 use super::broker::{Broker, Life, Shared, lock};
 use super::commit::Outbox;
-use super::faults::{Cheat, SLOW_FETCH_MS_MAX};
+use super::faults::{Cheat, SLOW_FETCHES_MS_MAX};
 use super::group::{Member, Standing};
 use super::transactions::Committer;
 use crate::bus::{
@@ -143,6 +143,7 @@ impl SimWorker {
             return Polled::Idle;
         }
         (self.generation, self.membership) = (generation, Membership::Steady);
+        broker.note_take_over(self.group, generation, &self.spec.name);
         let mut told = Vec::with_capacity(assigned.len());
         for (log, position) in assigned.into_iter().zip(positions) {
             let at = broker.logs[log].at.clone();
@@ -201,7 +202,19 @@ impl SimWorker {
                 break;
             }
         }
+        self.stray(broker, &mut left, visit);
         records_max - left.records_max
+    }
+
+    /// What was fetched before its partition was paused may still be given.
+    fn stray(&self, broker: &mut Broker, left: &mut Budget, visit: &mut dyn FnMut(&TopicPartition, RecordRef<'_>)) {
+        let isolation = broker.isolation();
+        for held in self.held.iter().filter(|held| !held.running) {
+            if left.records_max > 0 && broker.strikes(|faults| faults.strays) {
+                let (log, at) = (&broker.logs[held.log], &held.at);
+                log.read(held.next, isolation, &broker.fates, left, &mut |entry| visit(at, entry.lend()));
+            }
+        }
     }
 
     fn held(&mut self, at: &TopicPartition) -> Result<&mut Held, BusError> {
@@ -215,8 +228,8 @@ impl Held {
     fn look(&mut self, broker: &mut Broker) {
         self.slow_until = self.slow_until.filter(|until| *until > broker.now);
         if self.slow_until.is_none() && broker.strikes(|faults| faults.slow_fetch) {
-            let slow = Span(broker.rng.random_range(1..=SLOW_FETCH_MS_MAX));
-            self.slow_until = Some(broker.now.after(slow));
+            let most = SLOW_FETCHES_MS_MAX[broker.rng.random_range(0..SLOW_FETCHES_MS_MAX.len())];
+            self.slow_until = Some(broker.now.after(Span(broker.rng.random_range(1..=most))));
         }
         self.end_seen = if self.slow_until.is_some() { u64::MAX } else { broker.logs[self.log].end() };
     }

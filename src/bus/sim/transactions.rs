@@ -256,6 +256,10 @@ impl Broker {
             epoch: transaction.epoch,
             group: transaction.group.map(|(group, _)| self.groups[group].name.clone()),
             generation: transaction.group.map(|(_, generation)| generation),
+            took_over_at: transaction.producer.zip(transaction.group).and_then(|(producer, (group, generation))| {
+                let name = &self.producers[producer].name;
+                self.took_over.get(&(group, generation)).and_then(|of| of.get(name)).cloned()
+            }),
             committed: transaction.committed,
             positions: transaction.positions.clone(),
             records: std::mem::take(&mut transaction.records),

@@ -27,6 +27,9 @@ pub struct SimRecord<'a> {
     pub transaction: Option<u64>,
 }
 
+/// Where partitions ended at some moment.
+pub type TookOver = Arc<Vec<(TopicPartition, u64)>>;
+
 /// A transaction that was decided. Its markers are written then or later, partition by partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
@@ -38,6 +41,8 @@ pub struct Ended {
     /// Of the positions; `None` if it carried none.
     pub group: Option<Arc<str>>,
     pub generation: Option<u32>,
+    /// Where each partition ended when its producer took over what the group assigned to it.
+    pub took_over_at: Option<TookOver>,
     pub committed: bool,
     pub positions: Vec<(TopicPartition, Position)>,
     pub records: Vec<(TopicPartition, u64)>,

@@ -23,16 +23,23 @@ use super::offers_check::OffersCheck;
 use super::post::{Post, Relation};
 use crate::bus::partition_of_key;
 use crate::domain::{
-    AccountId, AccountMessage, DeletedPost, InboxRecord, OffersRecord, PostIntent, SourceId, Tick, Time,
+    AccountId, AccountMessage, DeletedPost, InboxRecord, OffersRecord, PostIntent, SourceId, Span, Tick, Time,
 };
 
 const PROBLEMS_MAX: usize = 100;
+
+/// A batch is gathered for so long at most, and its worker asked as often for idle ones.
+const CLOCK_SLACK_MS: i64 = 5_000;
 
 pub(super) struct Check {
     pub problems: Vec<String>,
     now: i64,
     /// The highest append time.
     log_clock: i64,
+    /// By how much processes' clocks may be behind; `None` if nothing is known of that.
+    lag_max: Option<i64>,
+    /// The highest clock that a tick told, by inbox partition.
+    told_clocks: Vec<Option<i64>>,
     catalogue: Catalogue,
     offers: OffersCheck,
     sources: Vec<Source>,
@@ -114,8 +121,11 @@ impl Check {
         }
         Check {
             problems: Vec::new(),
-            now: desk.plan.start.0,
+            // The program may start before people do.
+            now: desk.plan.start.0 - 3_600_000,
             log_clock: i64::MIN,
+            lag_max: None,
+            told_clocks: vec![None; inboxes],
             catalogue: Catalogue::new(&desk.goods),
             offers: OffersCheck::new(&desk.goods),
             marks: vec![vec![None; sources.len()]; inboxes],
@@ -133,6 +143,11 @@ impl Check {
     /// The log's clock has come so far.
     pub fn log_clock(&mut self, appended: Time) {
         self.log_clock = self.log_clock.max(appended.0);
+    }
+
+    /// No process's clock will be further behind than this.
+    pub fn trust_clocks(&mut self, lag_max: Span) {
+        self.lag_max = Some(lag_max.0);
     }
 
     pub fn now(&self) -> i64 {
@@ -302,7 +317,19 @@ impl Check {
         queue.drain(..place);
         let pending = queue.pop_front()?;
         self.judge(inbox, offset, seen, &pending, desk);
+        if let Seen::Post(..) = seen {
+            self.judge_clock(inbox, offset, &pending, desk);
+        }
         Some(index)
+    }
+
+    /// Whoever judges a post must know a clock of its reading: an outage or a standstill shortens nobody's window.
+    fn judge_clock(&mut self, inbox: u32, offset: u64, pending: &Pending, desk: &Desk) {
+        let (Some(lag_max), Some(told)) = (self.lag_max, self.told_clocks[inbox as usize]) else { return };
+        let late = pending.at - told - lag_max - 2 * desk.known.tick_every;
+        if late > CLOCK_SLACK_MS {
+            self.complain(format!("accounts.inbox/{inbox}/{offset} is to be judged by a clock {late} ms too old"));
+        }
     }
 
     /// The source, and the place in its queue, of a record that may come next.
@@ -374,6 +401,9 @@ impl Check {
     }
 
     fn see_tick(&mut self, inbox: u32, tick: &Tick, desk: &Desk) {
+        if let Some(told) = self.told_clocks.get_mut(inbox as usize) {
+            *told = (*told).max(tick.clock.map(|clock| clock.0));
+        }
         for (index, mark) in &tick.marks {
             let Some(SourceId { topic, partition }) = tick.sources.get(*index as usize) else {
                 return self.complain(format!("a tick in accounts.inbox/{inbox} names source {index}, which is none"));
@@ -417,7 +447,7 @@ impl Check {
         let idle = clock.filter(|_| known.idle_after > 0 && known.idle_by_clock).is_some_and(|clock| {
             let fresh = next.is_none_or(|next| next.at + known.idle_after + known.skew_max > clock.0);
             // A clock may go wrong by as much as the skew without being noticed, after it was as wrong already.
-            let believed = clock.0 <= self.log_clock.saturating_add(2 * known.skew_max);
+            let believed = clock.0 <= self.log_clock.max(self.now).saturating_add(2 * known.skew_max);
             fresh && believed && mark.0 <= clock.0 - known.lateness
         });
         if idle { None } else { Some(next.map(|next| next.offset)) }

@@ -33,7 +33,7 @@ use std::sync::Arc;
 
 use crate::bus::partition_of_key;
 use crate::config::{OfferSpec, Settings};
-use crate::domain::{AccountId, InboxRecord, OffersRecord, Time};
+use crate::domain::{AccountId, InboxRecord, OffersRecord, Span, Time};
 
 use check::Check;
 use desk::{Desk, Into, Planned, What};
@@ -123,6 +123,11 @@ impl People {
     }
 
     /// A committed record of `accounts.inbox`.
+    /// No process's clock will be further behind than this.
+    pub fn trust_clocks(&mut self, lag_max: Span) {
+        self.check.trust_clocks(lag_max);
+    }
+
     pub fn see_inbox(&mut self, partition: u32, offset: u64, appended: Time, record: &InboxRecord) {
         self.check.log_clock(appended);
         self.check.see_inbox(partition, offset, record, &self.desk);
