@@ -114,6 +114,17 @@ impl Auditor {
         self
     }
 
+    /// From here on [`Auditor::consumed`] will be told.
+    pub fn following_transactions(mut self) -> Auditor {
+        self.conversations.follow_transactions();
+        self
+    }
+
+    /// Transactions consumed a partition of `accounts.inbox` up to this offset, and all that they wrote was seen.
+    pub fn consumed(&mut self, partition: u32, position: u64) {
+        self.conversations.consumed(partition, position);
+    }
+
     /// A record of any topic; changelogs and unknown topics are passed over.
     pub fn see(&mut self, seen: &Seen<'_>) {
         self.tally.count(seen.topic, self.share);

@@ -1,6 +1,6 @@
 //! What must hold of transactions, positions and restored state: I6, I7, I8, I9 at every commit; I10 and I12 at rest.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -71,6 +71,9 @@ pub struct Checks {
     known: BTreeSet<AccountId>,
     /// The topics of posts.
     posts: BTreeSet<String>,
+    /// By partition of `accounts.inbox`: the transactions that consumed it, and up to where, until all that they wrote
+    /// is seen.
+    consuming: BTreeMap<u32, VecDeque<(u64, u64)>>,
     broken: Vec<Broken>,
     /// A person will read what is found.
     with_words: bool,
@@ -116,9 +119,24 @@ impl Checks {
             epochs: BTreeMap::new(),
             known: BTreeSet::new(),
             posts: settings.sources.iter().map(|source| source.topic.clone()).collect(),
+            consuming: BTreeMap::new(),
             broken: Vec::new(),
             with_words,
         }
+    }
+
+    /// How far partitions of `accounts.inbox` were consumed by transactions all of whose records were seen.
+    pub fn take_consumed(&mut self) -> Vec<(u32, u64)> {
+        let open = &self.open;
+        let mut consumed = Vec::new();
+        for (partition, transactions) in &mut self.consuming {
+            let mut whole = None;
+            while let Some((_, position)) = transactions.pop_front_if(|(id, _)| !open.contains_key(id)) {
+                whole = Some(position);
+            }
+            consumed.extend(whole.map(|position| (*partition, position)));
+        }
+        consumed
     }
 
     pub fn take_broken(&mut self) -> Vec<Broken> {
@@ -171,6 +189,12 @@ impl Checks {
     /// A transaction was decided; in the order in which they were.
     pub fn ended(&mut self, ended: &Ended, now: Time) {
         self.check_identity(ended);
+        if ended.committed && ended.group.as_deref() == Some(&self.accounts_group) {
+            for (at, position) in &ended.positions {
+                let consuming = self.consuming.entry(at.partition).or_default();
+                consuming.push_back((ended.transaction, position.offset));
+            }
+        }
         let expected = if ended.committed { self.expect(ended, now) } else { None };
         let transaction = self.open.entry(ended.transaction).or_default();
         transaction.committed = Some(ended.committed);

@@ -324,6 +324,7 @@ impl<'a> World<'a> {
             return;
         }
         checks.settle();
+        checks.take_consumed().into_iter().for_each(|(partition, position)| auditor.consumed(partition, position));
         if seen > 0 {
             self.moved = self.turns;
             self.processes.iter_mut().for_each(|process| process.wake_for(work));
@@ -365,7 +366,9 @@ impl<'a> World<'a> {
 /// Posts and side inputs are judged by their shape, too.
 fn auditor_of(plan: &Plan) -> Auditor {
     let posts = plan.settings.sources.iter().map(|source| source.topic.clone()).collect();
-    Auditor::new(Rules::of(&plan.settings)).judging_inputs(posts, plan.settings.limits.record_bytes)
+    Auditor::new(Rules::of(&plan.settings))
+        .judging_inputs(posts, plan.settings.limits.record_bytes)
+        .following_transactions()
 }
 
 /// Every topic of the program with its partition count.

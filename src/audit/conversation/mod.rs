@@ -40,7 +40,9 @@ use watermark::Progress;
 pub struct Conversations {
     rules: Rules,
     partitions: BTreeMap<u32, Partition>,
-    expected: BTreeMap<AccountId, BTreeMap<Topic, VecDeque<Expected>>>,
+    expected: BTreeMap<AccountId, BTreeMap<Topic, VecDeque<Due>>>,
+    /// Whose predictions each record of the inbox caused, if transactions are followed.
+    causes: Option<BTreeMap<Cause, BTreeSet<AccountId>>>,
     /// Whose purchase it is, for records that don't tell.
     owners: BTreeMap<PurchaseId, AccountId>,
     /// Purchases that were seen paid.
@@ -49,6 +51,15 @@ pub struct Conversations {
     told: BTreeSet<(PurchaseId, PostId)>,
     order: ExpiryOrder,
     violations: Vec<Violation>,
+}
+
+/// A partition of the inbox, and an offset.
+type Cause = (u32, u64);
+
+#[derive(Debug)]
+struct Due {
+    cause: Cause,
+    expected: Expected,
 }
 
 /// Deadlines that the watermark passes are judged in (deadline, account) order: of one partition of the inbox, expiries
@@ -79,6 +90,7 @@ impl Conversations {
             rules,
             partitions: BTreeMap::new(),
             expected: BTreeMap::new(),
+            causes: None,
             owners: BTreeMap::new(),
             paid: BTreeSet::new(),
             told: BTreeSet::new(),
@@ -87,19 +99,45 @@ impl Conversations {
         }
     }
 
+    /// From here on [`Conversations::consumed`] will be told.
+    pub fn follow_transactions(&mut self) {
+        self.causes = Some(BTreeMap::new());
+    }
+
+    /// Transactions consumed a partition of the inbox up to this offset, and all that they wrote was seen: whatever was
+    /// caused before must have been told by then.
+    pub fn consumed(&mut self, partition: u32, position: u64) {
+        let Some(causes) = &mut self.causes else { return };
+        let mut accounts = BTreeSet::new();
+        while let Some(entry) = causes.range((partition, 0)..(partition, position)).next().map(|(cause, _)| *cause) {
+            accounts.extend(causes.remove(&entry).unwrap_or_default());
+        }
+        for account in accounts {
+            let mut missing = Vec::new();
+            for queue in self.expected.get_mut(&account).into_iter().flat_map(BTreeMap::values_mut) {
+                let is_late = |due: &Due| due.cause.0 == partition && due.cause.1 < position && !due.expected.optional;
+                while let Some(place) = queue.iter().position(is_late) {
+                    missing.extend(queue.remove(place));
+                }
+            }
+            missing.iter().for_each(|due| self.missing(account, &due.expected));
+        }
+    }
+
     /// Reads a committed record of `accounts.inbox`; those of a partition in order, and each before what it caused.
-    pub fn inbox(&mut self, partition: u32, _offset: u64, record: &InboxRecord) {
+    pub fn inbox(&mut self, partition: u32, offset: u64, record: &InboxRecord) {
+        let cause = (partition, offset);
         match record {
-            InboxRecord::To(account, message) => self.message(partition, *account, message),
+            InboxRecord::To(account, message) => self.message(cause, *account, message),
             InboxRecord::Deletions(network, posts) => {
                 for (user, deleted) in posts {
                     let account = AccountId { network: *network, user: *user };
-                    self.message(partition, account, &AccountMessage::Deleted(*deleted));
+                    self.message(cause, account, &AccountMessage::Deleted(*deleted));
                 }
             }
             InboxRecord::Tick(tick) => {
                 let watermark = self.partitions.entry(partition).or_default().progress.tick(tick);
-                self.pass(partition, watermark);
+                self.pass(cause, watermark);
             }
         }
     }
@@ -150,8 +188,8 @@ impl Conversations {
     /// Nothing is to come any more: what was due and is missing is a violation.
     pub fn at_rest(&mut self) {
         for (account, topics) in std::mem::take(&mut self.expected) {
-            for expected in topics.into_values().flatten().filter(|expected| !expected.optional) {
-                self.missing(account, &expected);
+            for due in topics.into_values().flatten().filter(|due| !due.expected.optional) {
+                self.missing(account, &due.expected);
             }
         }
     }
@@ -160,21 +198,21 @@ impl Conversations {
         std::mem::take(&mut self.violations)
     }
 
-    fn message(&mut self, partition: u32, id: AccountId, message: &AccountMessage) {
-        let Partition { progress, accounts, dues } = self.partitions.entry(partition).or_default();
+    fn message(&mut self, cause: Cause, id: AccountId, message: &AccountMessage) {
+        let Partition { progress, accounts, dues } = self.partitions.entry(cause.0).or_default();
         let now = Now { rules: &self.rules, watermark: progress.value(), clock: progress.clock };
         let account = accounts.entry(id).or_insert_with(|| Account::new(id));
         account.read(message, now);
         dues.extend(account.next_due(&self.rules).map(|due| (due, id)));
         let said = std::mem::take(&mut account.out);
-        self.predict(id, said);
+        self.predict(cause, id, said);
     }
 
-    fn pass(&mut self, partition: u32, watermark: Option<Time>) {
+    fn pass(&mut self, cause: Cause, watermark: Option<Time>) {
         let Some(watermark) = watermark else { return };
         self.order.ticks += 1;
         loop {
-            let Partition { progress, accounts, dues } = self.partitions.entry(partition).or_default();
+            let Partition { progress, accounts, dues } = self.partitions.entry(cause.0).or_default();
             let Some((due, id)) = dues.first().copied().filter(|(due, _)| *due < watermark) else { break };
             dues.remove(&(due, id));
             let Some(account) = accounts.get_mut(&id) else { continue };
@@ -182,12 +220,15 @@ impl Conversations {
             account.proceed(now);
             dues.extend(account.next_due(&self.rules).map(|due| (due, id)));
             let said = std::mem::take(&mut account.out);
-            self.order.expect(partition, id, &said);
-            self.predict(id, said);
+            self.order.expect(cause.0, id, &said);
+            self.predict(cause, id, said);
         }
     }
 
-    fn predict(&mut self, id: AccountId, said: Vec<Expected>) {
+    fn predict(&mut self, cause: Cause, id: AccountId, said: Vec<Expected>) {
+        if let Some(causes) = self.causes.as_mut().filter(|_| !said.is_empty()) {
+            causes.entry(cause).or_default().insert(id);
+        }
         for expected in said {
             if let (Said::Event { from: None, to: State::Ordered, .. }, Some(purchase)) =
                 (&expected.said, expected.purchase)
@@ -195,7 +236,7 @@ impl Conversations {
                 self.owners.insert(purchase, id);
             }
             let topics = self.expected.entry(id).or_default();
-            topics.entry(expected.said.topic()).or_default().push_back(expected);
+            topics.entry(expected.said.topic()).or_default().push_back(Due { cause, expected });
         }
     }
 
@@ -217,21 +258,21 @@ impl Conversations {
             Topic::Stock => expected.offer.as_deref() == offer,
             _ => true,
         };
-        let same = |expected: &Expected| comparable(expected) && differs(expected).is_none();
+        let same = |due: &Due| comparable(&due.expected) && differs(&due.expected).is_none();
         let Some(found) = queue.iter().position(same) else {
             // One that is meant for the same purchase is this one's place: it differs.
-            let meant = queue.iter().position(|expected| comparable(expected) && !expected.optional);
-            let meant = meant.filter(|index| queue[*index].purchase == purchase);
-            let why = meant.and_then(|index| differs(&queue[index])).unwrap_or_else(nothing);
+            let meant = queue.iter().position(|due| comparable(&due.expected) && !due.expected.optional);
+            let meant = meant.filter(|index| queue[*index].expected.purchase == purchase);
+            let why = meant.and_then(|index| differs(&queue[index].expected)).unwrap_or_else(nothing);
             meant.map(|index| queue.remove(index));
             return Err(why);
         };
         let in_order = topic != Topic::Rejections;
-        let before: Vec<usize> = (0..found).filter(|index| in_order && comparable(&queue[*index])).collect();
+        let before: Vec<usize> = (0..found).filter(|index| in_order && comparable(&queue[*index].expected)).collect();
         queue.remove(found);
-        let skipped: Vec<Expected> = before.into_iter().rev().filter_map(|index| queue.remove(index)).collect();
-        for expected in skipped.into_iter().rev().filter(|expected| !expected.optional) {
-            self.missing(account, &expected);
+        let skipped: Vec<Due> = before.into_iter().rev().filter_map(|index| queue.remove(index)).collect();
+        for due in skipped.into_iter().rev().filter(|due| !due.expected.optional) {
+            self.missing(account, &due.expected);
         }
         Ok(())
     }
@@ -263,7 +304,8 @@ impl Conversations {
         };
         if fits && let Some(queue) = self.expected.get_mut(&id).and_then(|topics| topics.get_mut(&Topic::Rejections)) {
             let of_post = |said: &Said| matches!(said, Said::Event { post: told, .. } if *told == Some(post));
-            queue.iter_mut().filter(|expected| of_post(&expected.said)).for_each(|expected| expected.optional = true);
+            let of_post = queue.iter_mut().map(|due| &mut due.expected).filter(|expected| of_post(&expected.said));
+            of_post.for_each(|expected| expected.optional = true);
         }
         fits && self.told.insert((purchase, post))
     }
