@@ -69,8 +69,9 @@ struct Source {
 struct Pending {
     planned: u32,
     offset: u64,
-    /// When it was appended.
+    /// When it was appended, by true time, and by the log's clock if that is ahead.
     at: i64,
+    at_by_log: i64,
     /// The state of the catalogue from which on it may be read.
     state: u32,
     /// The highest event time of its partition before it.
@@ -277,9 +278,10 @@ impl Check {
         let record = &desk.planned[planned as usize];
         let inbox = partition_of_key(desk.account(user).to_string().as_bytes(), desk.known.partitions) as usize;
         let state = self.catalogue.oldest_at(self.now, desk.plan.catalogue_lag.0) as u32;
-        let (at, source) = (self.now, self.source(record.into, record.partition));
+        let (at, at_by_log) = (self.now, self.now.max(self.log_clock));
+        let source = self.source(record.into, record.partition);
         let source = &mut self.sources[source];
-        source.queues[inbox].push_back(Pending { planned, offset, at, state, high: source.high });
+        source.queues[inbox].push_back(Pending { planned, offset, at, at_by_log, state, high: source.high });
     }
 
     fn source(&self, into: Into, partition: u32) -> usize {
@@ -445,7 +447,7 @@ impl Check {
             return None;
         }
         let idle = clock.filter(|_| known.idle_after > 0 && known.idle_by_clock).is_some_and(|clock| {
-            let fresh = next.is_none_or(|next| next.at + known.idle_after + known.skew_max > clock.0);
+            let fresh = next.is_none_or(|next| next.at_by_log + known.idle_after + known.skew_max > clock.0);
             // A clock may go wrong by as much as the skew without being noticed, after it was as wrong already.
             let believed = clock.0 <= self.log_clock.max(self.now).saturating_add(2 * known.skew_max);
             fresh && believed && mark.0 <= clock.0 - known.lateness
