@@ -131,8 +131,9 @@ impl Checks {
         let mut consumed = Vec::new();
         for (partition, transactions) in &mut self.consuming {
             let mut whole = None;
-            while let Some((_, position)) = transactions.pop_front_if(|(id, _)| !open.contains_key(id)) {
-                whole = Some(position);
+            while let Some((_, position)) = transactions.front().filter(|(id, _)| !open.contains_key(id)) {
+                whole = Some(*position);
+                transactions.pop_front();
             }
             consumed.extend(whole.map(|position| (*partition, position)));
         }

@@ -245,6 +245,7 @@ fn draw_faults(rng: &mut SmallRng) -> Faults {
         early_sends: draw([0, 500, 1_000]),
         short_polls: draw([0, 100, 500]),
         slow_fetch: draw([0, 5, 30]),
+        strays: draw([0, 50, 300]),
         lagging_position: draw([0, 20, 100]),
         late_revoke: draw([0, 100, 500]),
     }

@@ -24,15 +24,8 @@ pub(super) fn chatter(desk: &mut Desk) {
     // Accounts that are left out change nothing here.
     let said = desk.plan.orders_min * 3;
     let of = |rate: u32| said * rate as usize / 1000;
-    let deadlines = deadlines(desk);
     for serial in 0..of(desk.plan.noise) {
-        // Event time comes to some deadlines to the millisecond.
-        let at = match deadlines.as_slice() {
-            [] => moment(desk, &mut chance),
-            some if chance.below(8) == 0 => some[chance.below(some.len())] + desk.known.lateness + chance.between(0, 1),
-            _ => moment(desk, &mut chance),
-        };
-        let post = stranger(desk, &mut chance, at, serial as u64);
+        let post = stranger(desk, &mut chance, serial as u64);
         put(desk, &mut chance, post.time(), What::Post(Box::new(post)));
     }
     for serial in 0..of(desk.plan.poison) {
@@ -71,18 +64,8 @@ fn put(desk: &mut Desk, chance: &mut Chance, at: i64, what: What) {
     desk.note(due, order, Planned { into: Into::Posts, partition, what });
 }
 
-/// When the windows of orders end that are read at once, in milliseconds.
-fn deadlines(desk: &Desk) -> Vec<i64> {
-    let window = desk.known.grace + desk.known.window;
-    let posts = desk.planned.iter().filter_map(|planned| match &planned.what {
-        What::Post(post) if post.tags().next().is_some() => Some(post.time() + window),
-        _ => None,
-    });
-    let last = desk.plan.start.0 + desk.plan.span.0 - desk.known.lateness;
-    posts.filter(|deadline| *deadline < last).collect()
-}
-
-fn stranger(desk: &Desk, chance: &mut Chance, at: i64, serial: u64) -> Post {
+fn stranger(desk: &Desk, chance: &mut Chance, serial: u64) -> Post {
+    let at = moment(desk, chance);
     let user = FIRST_STRANGER + chance.below(100_000) as u64;
     let author = Author { user, handle: Arc::from("passer_by") };
     let good = chance.below(desk.goods.all.len());

@@ -188,7 +188,20 @@ impl<'a> Script<'a> {
         let id = post.id;
         self.orders += 1;
         let due = self.say(post);
+        if self.chance.below(12) == 0 {
+            self.mark_deadline(at);
+        }
         Bought { good, tags, id, due }
+    }
+
+    /// A post that says nothing brings event time to the end of an order's window, or a millisecond beyond.
+    fn mark_deadline(&mut self, ordered_at: i64) {
+        let known = &self.desk.known;
+        let end = ordered_at + known.grace + known.window + known.lateness + self.chance.between(0, 1);
+        if end < self.desk.plan.start.0 + self.desk.plan.span.0 {
+            let post = self.post(end, &[]);
+            self.say_at(post, end);
+        }
     }
 
     /// A confirm by the bare tag.

@@ -74,7 +74,7 @@ fn ordinary_topics_wait_for_preferred_ones_and_the_end_is_known() {
     assert_eq!(polled(two), (Vec::new(), false, false), "a slow partition gives nothing and has no end");
     bus.set_faults(Faults::default());
     assert_eq!(polled(two).0, Vec::<String>::new(), "it stays slow for a while");
-    bus.advance(later(faults::SLOW_FETCH_MS_MAX));
+    bus.advance(later(faults::SLOW_FETCHES_MS_MAX[2]));
     assert_eq!(polled(two), (all(&["in/0@2=open"]), true, true));
 }
 

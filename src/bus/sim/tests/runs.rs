@@ -25,6 +25,7 @@ fn run(seed: u64) -> (String, SimBus) {
         early_sends: draw(1_000),
         short_polls: draw(500),
         slow_fetch: draw(50),
+        strays: draw(50),
         lagging_position: draw(100),
         late_revoke: draw(500),
     });
