@@ -18,9 +18,10 @@ use pay_by_tweet::config::OfferSpec;
 use pay_by_tweet::domain::{Network, PostForm, SourceId};
 use pay_by_tweet::engine::clock::SystemClock;
 use pay_by_tweet::load::{
-    self, Act, Backlog, Finished, Form, GOODS, Meaning, Moment, Options, Phase, Program, Progress, Said, may_load,
+    self, Act, Backlog, Finished, GOODS, Meaning, Moment, Options, Phase, Program, Progress, Said, may_load,
 };
 use pay_by_tweet::pipeline::embedded_options;
+use pay_by_tweet::posts::post::Form;
 use pay_by_tweet::screen::setup::Topology;
 use pay_by_tweet::screen::{Catalogue, Service, Verdict, screen};
 use serde_json::Value;

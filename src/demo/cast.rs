@@ -8,9 +8,9 @@ use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{Rng, SeedableRng};
 
 use super::goods::{Goods, RACERS};
-use super::script::{Behaviour, Form, PLACES, WEIGHTS};
+use super::script::{Behaviour, PLACES, WEIGHTS};
 use crate::posts::people::person;
-use crate::posts::post::User;
+use crate::posts::post::{Form, User};
 
 /// Ids of shoppers begin here; above 2^53, as the network's are.
 const SHOPPERS_FROM: u64 = 1_450_001_015_437_000_000;

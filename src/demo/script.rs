@@ -4,6 +4,7 @@
 //! the edges of the rules, so that a service that lags by tens of virtual seconds comes to the same outcomes.
 
 use crate::domain::{Reason, Span, State};
+use crate::posts::post::Form;
 
 /// How somebody shops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -108,16 +109,6 @@ pub enum Step {
     Signal,
     /// Waits until this many signs were given.
     AwaitSignals(u32),
-}
-
-/// The form of a confirm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    Bare,
-    Reply,
-    ManualRetweet,
-    Retweet,
-    Quote,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

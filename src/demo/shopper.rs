@@ -10,11 +10,11 @@ use super::cast::{Group, Role};
 use super::gateway::{Gateway, Seen};
 use super::goods::Goods;
 use super::ledger::{Ledger, Who};
-use super::script::{Form, Outcome, Step, Wait, script};
+use super::script::{Outcome, Step, Wait, script};
 use super::twitter::Twitter;
 use crate::domain::{Span, Time};
 use crate::posts::json::object;
-use crate::posts::post::{Draft, Post};
+use crate::posts::post::{Draft, Form, Post};
 use crate::posts::words;
 use crate::wire::time;
 
@@ -306,14 +306,7 @@ impl Shopper {
         let goods = self.goods(place);
         let (user, tag, service) = (&self.role.user, &goods.confirm_tag, scene.gateway.service());
         let prompt = self.prompts.iter().rev().find(|(offer, _)| *offer == goods.id).map(|(_, post)| post);
-        let Some(prompt) = prompt else { return Draft::own(user, format!("#{tag}")) };
-        match form {
-            Form::Bare => Draft::own(user, format!("#{tag}")),
-            Form::Reply => Draft::reply(user, format!("@{} yes! #{tag}", service.handle), Some(prompt.id), service),
-            Form::ManualRetweet => Draft::own(user, format!("Doing it: RT @{}: {}", service.handle, prompt.draft.text)),
-            Form::Retweet => Draft::retweet(user, prompt),
-            Form::Quote => Draft::quote(user, "Yes please", prompt),
-        }
+        Draft::confirm(user, tag, form, prompt, service)
     }
 
     /// What must buy nothing.

@@ -19,8 +19,7 @@ use super::shopper::{Manners, Next, Scene, Shopper};
 use super::twitter::Twitter;
 use crate::bus::OutRecord;
 use crate::domain::{AccountId, Span, Time};
-use crate::posts::people::JOINED_MS;
-use crate::posts::post::User;
+use crate::posts::people;
 
 /// The topics that the demo reads back.
 pub const READ_BACK: [&str; 6] =
@@ -88,8 +87,9 @@ impl World {
             freeze_tag: options.freeze_tag.clone(),
             patience: Span(options.confirm_window.0.saturating_mul(PATIENCE_WINDOWS).saturating_add(PATIENCE_MORE.0)),
         };
+        let service = Arc::new(people::service(options.service_user, &options.service_handle));
         let mut world = World {
-            gateway: Gateway::new(options.network, service_user(options), seeds.random()),
+            gateway: Gateway::new(options.network, service, seeds.random()),
             noise: Noise::new(seeds.random(), &catalogue),
             cast: Cast::new(seeds.random(), catalogue, scarce, with_line),
             twitter,
@@ -327,17 +327,4 @@ impl Pace {
         self.noise_carry_us %= 1000;
         at.after(Span(ms))
     }
-}
-
-fn service_user(options: &DemoOptions) -> Arc<User> {
-    Arc::new(User {
-        id: options.service_user,
-        handle: options.service_handle.clone(),
-        name: "Pay by Tweet".to_owned(),
-        about: "Sync your Card, Tweet a tag, confirm & it's yours.".to_owned(),
-        place: None,
-        joined: Time(JOINED_MS),
-        followers: 120_000,
-        posts: 40_000,
-    })
 }

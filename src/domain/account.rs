@@ -208,8 +208,8 @@ impl Account {
     /// Purchases that wait plus records kept early: what `limits.pending_per_account` bounds.
     pub fn pending(&self) -> usize {
         let Some(extras) = self.extras.as_deref() else { return self.waiting() };
-        let of = |deleted: &DeletedPost, p: &Purchase| p.order_post == deleted.post || p.order_version == deleted.post;
-        let early = extras.deletions.iter().filter(|deleted| !self.purchases.iter().any(|p| of(deleted, p)));
+        let hit = |deleted: &DeletedPost| self.purchases.iter().any(|purchase| purchase.is_ordered_by(deleted.post));
+        let early = extras.deletions.iter().filter(|deleted| !hit(deleted));
         self.waiting() + extras.confirms.len() + extras.cancels.len() + early.count()
     }
 
@@ -301,6 +301,11 @@ impl Refused {
 }
 
 impl Purchase {
+    /// Whether this post ordered it: by its first id, or as the version that ordered.
+    pub fn is_ordered_by(&self, post: PostId) -> bool {
+        post == self.order_post || post == self.order_version
+    }
+
     /// When the state ends by itself once the watermark has passed it.
     pub fn ends_at(&self, rules: &Rules) -> Option<Time> {
         let deadline = self.deadline?;

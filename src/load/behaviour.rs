@@ -2,6 +2,7 @@
 //! service lags: what depends on a prompt waits for the prompt, what does not is scheduled with the order.
 
 use crate::domain::{Reason, State};
+use crate::posts::post::Form;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Behaviour {
@@ -43,15 +44,6 @@ pub enum Act {
     ManualRetweetWithTag,
     RetweetOrder,
     RetweetPrompt,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    Bare,
-    Reply,
-    ManualRetweet,
-    Retweet,
-    Quote,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]

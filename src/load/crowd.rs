@@ -9,13 +9,12 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
 use super::Options;
-use super::behaviour::{Act, Behaviour, DUPLICATE, Form, WEIGHTS, When};
+use super::behaviour::{Act, Behaviour, DUPLICATE, WEIGHTS, When};
 use super::goods::{GOODS, Goods, SCARCE};
 use super::moment::Moment;
 use super::truth::{Line, Truth};
-use crate::domain::Time;
-use crate::posts::people::{JOINED_MS, person};
-use crate::posts::post::{Draft, Post, User};
+use crate::posts::people::{person, service};
+use crate::posts::post::{Draft, Form, Post, User};
 use crate::posts::words;
 
 /// A confirm comes so long after the order or the prompt at most, and within half of the window.
@@ -79,7 +78,7 @@ impl Crowd {
         Crowd {
             seed: options.seed,
             first_user,
-            service: Arc::new(service_user(options)),
+            service: Arc::new(service(options.service_user, &options.service_handle)),
             window: duration(options.confirm_window.0),
             grace: duration(options.reply_grace.0),
             open: HashMap::new(),
@@ -272,15 +271,7 @@ impl Conversation {
     }
 
     fn confirm(&self, form: Form, goods: &Goods, service: &Arc<User>) -> Draft {
-        let (user, tag) = (&self.user, goods.confirm_tag);
-        let Some(prompt) = &self.prompt else { return Draft::own(user, format!("#{tag}")) };
-        match form {
-            Form::Bare => Draft::own(user, format!("#{tag}")),
-            Form::Reply => Draft::reply(user, format!("@{} yes! #{tag}", service.handle), Some(prompt.id), service),
-            Form::ManualRetweet => Draft::own(user, format!("Doing it: RT @{}: {}", service.handle, prompt.draft.text)),
-            Form::Retweet => Draft::retweet(user, prompt),
-            Form::Quote => Draft::quote(user, "Yes please", prompt),
-        }
+        Draft::confirm(&self.user, goods.confirm_tag, form, self.prompt.as_ref(), service)
     }
 }
 
@@ -306,17 +297,4 @@ fn keep(ring: &mut VecDeque<Arc<Post>>, post: &Arc<Post>) {
 
 fn duration(ms: i64) -> Duration {
     Duration::from_millis(ms.unsigned_abs())
-}
-
-fn service_user(options: &Options) -> User {
-    User {
-        id: options.service_user,
-        handle: options.service_handle.clone(),
-        name: "Pay by Tweet".to_owned(),
-        about: "Sync your Card, Tweet a tag, confirm & it's yours.".to_owned(),
-        place: None,
-        joined: Time(JOINED_MS),
-        followers: 120_000,
-        posts: 40_000,
-    }
 }

@@ -34,7 +34,7 @@ mod watcher;
 
 use std::time::Duration;
 
-pub use behaviour::{Act, Behaviour, End, Form};
+pub use behaviour::{Act, Behaviour, End};
 pub use firehose::{Counts, Firehose, Meaning, Said};
 pub use goods::{GOODS, Goods, records as offers};
 pub use meter::{Latency, Sample};

@@ -43,6 +43,20 @@ pub fn person(id: u64, number: u64, rng: &mut SmallRng) -> User {
     }
 }
 
+/// The service itself.
+pub fn service(id: u64, handle: &str) -> User {
+    User {
+        id,
+        handle: handle.to_owned(),
+        name: "Pay by Tweet".to_owned(),
+        about: "Sync your Card, Tweet a tag, confirm & it's yours.".to_owned(),
+        place: None,
+        joined: Time(JOINED_MS),
+        followers: 120_000,
+        posts: 40_000,
+    }
+}
+
 /// Handles have 15 characters at most.
 fn shortened(name: String, number: u64) -> String {
     const HANDLE_CHARACTERS_MAX: usize = 15;

@@ -51,6 +51,16 @@ pub enum Relation {
     Quote(Arc<Post>),
 }
 
+/// The forms in which people confirm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    Bare,
+    Reply,
+    ManualRetweet,
+    Retweet,
+    Quote,
+}
+
 /// A post that the network accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Post {
@@ -100,6 +110,26 @@ impl Draft {
             relation: Relation::Quote(post.clone()),
             urls: vec![Url { short: short.clone(), expanded }],
             ..Draft::own(author, format!("{words} {short}"))
+        }
+    }
+
+    /// A confirm in some form; bare while there is no prompt yet.
+    pub fn confirm(
+        author: &Arc<User>,
+        tag: &str,
+        form: Form,
+        prompt: Option<&Arc<Post>>,
+        service: &Arc<User>,
+    ) -> Draft {
+        let Some(prompt) = prompt else { return Draft::own(author, format!("#{tag}")) };
+        match form {
+            Form::Bare => Draft::own(author, format!("#{tag}")),
+            Form::Reply => Draft::reply(author, format!("@{} yes! #{tag}", service.handle), Some(prompt.id), service),
+            Form::ManualRetweet => {
+                Draft::own(author, format!("Doing it: RT @{}: {}", service.handle, prompt.draft.text))
+            }
+            Form::Retweet => Draft::retweet(author, prompt),
+            Form::Quote => Draft::quote(author, "Yes please", prompt),
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::domain::account::{ConfirmForm, KeptConfirm};
 use crate::domain::events::{Event, Order, Payment, ReplyKind};
 use crate::domain::ids::{PostId, PurchaseId};
 use crate::domain::intent::{Echo, PostForm, PostIntent, StockAction};
+use crate::domain::offer::Tag;
 use crate::domain::purchase::{Purchase, Reason, State};
 use crate::domain::time::{Span, Time};
 use crate::planted::{self, Bug};
@@ -49,13 +50,13 @@ impl Judge<'_> {
         kept.tags.extend(echo_tags.into_iter().filter(|tag| !intent.confirm_tags.contains(tag)));
         let by_id = matches!(&kept.how, ConfirmForm::Echo(Echo { id: Some(_), .. }, _));
         // Each tag is a confirm of its own: a post with the tags of two offers pays one purchase of each.
-        let tags = kept.tags.clone();
-        for tag in tags {
-            let unspent = self.judge_confirm(KeptConfirm { tags: vec![tag], ..kept.clone() });
-            unspent.into_iter().for_each(|confirm| self.keep(confirm));
+        let of_tag = |tag: &Tag| KeptConfirm { tags: vec![tag.clone()], ..kept.clone() };
+        let mut confirms: Vec<KeptConfirm> = kept.tags.iter().map(of_tag).collect();
+        if confirms.is_empty() && by_id {
+            confirms.push(kept);
         }
-        if kept.tags.is_empty() && by_id {
-            let unspent = self.judge_confirm(kept);
+        for confirm in confirms {
+            let unspent = self.judge_confirm(confirm);
             unspent.into_iter().for_each(|confirm| self.keep(confirm));
         }
     }
@@ -310,7 +311,7 @@ fn echoes_prompt(echo: &Echo, purchase: &Purchase, user: u64) -> bool {
     if echo.id.is_some() && echo.id == purchase.prompt_post {
         return true;
     }
-    let to_order = echo.in_reply_to.is_some_and(|post| post == purchase.order_post || post == purchase.order_version);
+    let to_order = echo.in_reply_to.is_some_and(|post| purchase.is_ordered_by(post));
     let to_user = echo.in_reply_to_user == Some(user);
     echo.by_service && (to_order || to_user) && echo.confirm_tags.contains(&purchase.terms.confirm)
 }

@@ -100,7 +100,7 @@ impl Judge<'_> {
     /// after its time, whichever came first; a cancel earlier than any kept confirm.
     pub(super) fn stopped_before_stock(&mut self, index: usize) -> bool {
         let purchase = &self.account.purchases[index];
-        let of_order = |d: &&DeletedPost| d.post == purchase.order_post || d.post == purchase.order_version;
+        let of_order = |deleted: &&DeletedPost| purchase.is_ordered_by(deleted.post);
         let deleted = self.account.extras.as_deref().and_then(|extras| extras.deletions.iter().find(of_order));
         let deleted = deleted.map(|d| Stop { reason: Reason::Deleted, at: d.time, post: Some(d.post), answer: None });
         let stopped = self.account.stopped_after(purchase.ordered_at);
@@ -146,7 +146,7 @@ impl Judge<'_> {
         let stop = Stop { reason: Reason::Deleted, at: deleted.time, post: Some(deleted.post), answer: None };
         for index in 0..self.account.purchases.len() {
             let purchase = &self.account.purchases[index];
-            if purchase.order_post != deleted.post && purchase.order_version != deleted.post {
+            if !purchase.is_ordered_by(deleted.post) {
                 continue;
             }
             if matches!(purchase.state, State::Ordered | State::Waitlisted | State::Prompted) {

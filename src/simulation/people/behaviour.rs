@@ -1,8 +1,20 @@
 //! What people, gateways and merchants are known to do. Each seed has its own mix.
 
-/// One thing that somebody does. Scripts draw from the first part; the rest happens around them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Behaviour {
+macro_rules! behaviours {
+    ($($(#[doc = $what:literal])* $behaviour:ident,)+) => {
+        /// One thing that somebody does. Scripts draw from the first part; the rest happens around them.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Behaviour {
+            $($(#[doc = $what])* $behaviour,)+
+        }
+
+        impl Behaviour {
+            pub const ALL: [Behaviour; [$(Behaviour::$behaviour),+].len()] = [$(Behaviour::$behaviour),+];
+        }
+    };
+}
+
+behaviours! {
     ConfirmsBare,
     ConfirmsByReply,
     ConfirmsByManualRetweet,
@@ -85,87 +97,6 @@ pub enum Behaviour {
 }
 
 impl Behaviour {
-    pub const ALL: [Behaviour; 75] = {
-        use Behaviour::*;
-        [
-            ConfirmsBare,
-            ConfirmsByReply,
-            ConfirmsByManualRetweet,
-            ConfirmsByRetweet,
-            ConfirmsByQuote,
-            ConfirmsByRetweetOfPosted,
-            ConfirmsByQuoteOfPosted,
-            ConfirmsByReplyToPosted,
-            ConfirmIsReadFirst,
-            ConfirmsTooSoon,
-            ConfirmsTwice,
-            SomebodyElseConfirms,
-            ConfirmsAtDeadline,
-            ConfirmsPastDeadline,
-            ConfirmsAtEdgeOfPosted,
-            ConfirmsLate,
-            NeverConfirms,
-            ConfirmsWithTwoTags,
-            BuysSeveral,
-            BuysAgain,
-            BuysWithBothTags,
-            RetweetsABuy,
-            BuysByManualRetweet,
-            BuysByQuote,
-            BuysStale,
-            BuysWhenNotOpen,
-            CancelsByTag,
-            CancelsByWord,
-            CancelsPosted,
-            CancelIsReadFirst,
-            Freezes,
-            EditAddsTag,
-            EditRemovesTag,
-            EditKeepsTag,
-            DeletesOrder,
-            DeletionIsReadFirst,
-            DeletesVersion,
-            DeletesConfirm,
-            DeletesWithoutTime,
-            DeletesNothing,
-            Unlinks,
-            UnlinksBackdated,
-            LosesCard,
-            TakesSecondCard,
-            RetweetsPromptOfAnother,
-            QuotesPromptOfAnother,
-            ManualRetweetOfAnother,
-            WaitsForMany,
-            KeepsMuchEarly,
-            BuysMuch,
-            NearlySaysIt,
-            IsLinkedLate,
-            IsNotLinked,
-            IsAbroad,
-            HasSuspendedCard,
-            IsRedelivered,
-            IsTooLate,
-            IsPoison,
-            IsPoisonOnTheSide,
-            IsControl,
-            IsHeartbeat,
-            ServiceSpeaks,
-            PromptFails,
-            ReplyFails,
-            PostedLate,
-            PostedTwice,
-            PostedNever,
-            QuantityRaised,
-            QuantityLowered,
-            OfferWithdrawn,
-            OfferBack,
-            OfferChanged,
-            TagsChanged,
-            OfferAppears,
-            OfferRefused,
-        ]
-    };
-
     /// How many of [`Behaviour::ALL`], from the first on, are drawn by scripts.
     pub const SCRIPTED: usize = Behaviour::NearlySaysIt as usize + 1;
 }
