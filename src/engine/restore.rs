@@ -106,17 +106,24 @@ impl<S: Shard> Restore<S> {
 
 impl Latest {
     fn put(&mut self, key: &[u8], value: Option<&[u8]>) {
-        let value = value.map(<[u8]>::to_vec);
-        self.bytes += value.as_ref().map_or(0, Vec::len);
+        self.bytes += value.map_or(0, <[u8]>::len);
         match self.places.get(key) {
             Some(place) => {
-                let old = std::mem::replace(&mut self.records[*place].1, value);
-                self.bytes -= old.map_or(0, |old| old.len());
+                let kept = &mut self.records[*place].1;
+                self.bytes -= kept.as_ref().map_or(0, Vec::len);
+                match (&mut *kept, value) {
+                    // Most versions of a key are about as long.
+                    (Some(room), Some(value)) => {
+                        room.clear();
+                        room.extend_from_slice(value);
+                    }
+                    (_, value) => *kept = value.map(<[u8]>::to_vec),
+                }
             }
             None => {
                 self.bytes += key.len();
                 self.places.insert(key.into(), self.records.len());
-                self.records.push((key.into(), value));
+                self.records.push((key.into(), value.map(<[u8]>::to_vec)));
             }
         }
     }

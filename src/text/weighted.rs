@@ -57,7 +57,7 @@ pub fn measure(text: &str, rule: &LengthRule) -> Measured {
     if text.chars().all(|c| c <= ' ') {
         return Measured::default();
     }
-    let chars: Vec<char> = text.nfc().collect();
+    let chars: Vec<char> = if text.is_ascii() { text.chars().collect() } else { text.nfc().collect() };
     let tally = Tally::of(&chars, rule);
     let weighted_length = tally.weight / u64::from(rule.scale);
     let length = text.encode_utf16().count();
