@@ -73,7 +73,8 @@ pub struct Purchase {
     /// The prompt's post id, once `replies.posted` told it.
     pub prompt_post: Option<PostId>,
     pub confirm: Option<(PostId, Time)>,
-    /// First ids of confirms that were rejected against this purchase, so that a redelivery is not told twice.
+    /// First ids of confirms that were weighed against this purchase and rejected: none of them ever pays it, and a
+    /// redelivery is not told twice.
     pub rejected_confirms: Vec<PostId>,
     /// Bit n: the n-th kind of reply that could not be posted was told directly, so that a redelivery is not told
     /// twice.

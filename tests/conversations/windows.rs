@@ -14,6 +14,16 @@ fn ordered(t: &mut Talk) -> u64 {
     t.post(ALICE, "15:01:00", BUY)
 }
 
+/// Two purchases wait, until 15:17:00 and 15:18:00.
+fn ordered_twice(t: &mut Talk) -> [u64; 2] {
+    t.gift(|offer| offer.per_account = Some(2));
+    [ordered(t), t.post(ALICE, "15:02:00", "another #BuyAmexGiftCard25")]
+}
+
+fn late_for_the_first(t: &mut Talk) {
+    t.expect(&["alice gift: ordered > prompted !late", "alice gift: ordered > prompted", "alice hears prompt, prompt"]);
+}
+
 const TABLE: Table = &[
     ("a confirm in the deadline's own millisecond pays", |t| {
         ordered(t);
@@ -107,6 +117,30 @@ const TABLE: Table = &[
             "alice hears prompt, purchased",
             "alice pays 1500 USD",
         ]);
+    }),
+    (
+        "a confirm that was late for two purchases pays neither when it is read again after their prompts were told",
+        |t| {
+            let orders = ordered_twice(t);
+            let late = said(ALICE, "15:18:30", CONFIRM);
+            t.put(late.clone());
+            for (order, at) in orders.into_iter().zip(["15:04:00", "15:05:00"]) {
+                let prompt = t.prompt_of(ALICE, order, at);
+                t.posted(ALICE, "prompt", &prompt, at);
+            }
+            t.put(late);
+            late_for_the_first(t);
+        },
+    ),
+    ("nor where only the second may still be confirmed by then", |t| {
+        let [_, second] = ordered_twice(t);
+        let late = said(ALICE, "15:18:30", CONFIRM);
+        t.put(late.clone());
+        t.posted(ALICE, "prompt", &t.prompt_of(ALICE, 4711, "15:01:01"), "15:01:01");
+        let prompt = t.prompt_of(ALICE, second, "15:05:00");
+        t.posted(ALICE, "prompt", &prompt, "15:05:00");
+        t.put(late);
+        late_for_the_first(t);
     }),
     ("nothing expires while the watermark only comes to the deadline", |t| {
         ordered(t);

@@ -167,7 +167,16 @@ impl Account {
         }
         let waits = reached.iter().copied().filter(prompted).min_by_key(oldest);
         let Some(index) = waits.or(reached.iter().copied().max_by_key(oldest)) else { return Judged::Unknown };
-        self.reject(index, confirm)
+        let weighed: Vec<usize> = reached.iter().copied().filter(prompted).collect();
+        let judged = self.reject(index, confirm);
+        // What is told later of any that waits changes nothing for this confirm, of whichever its rejection was told.
+        for index in weighed {
+            let known = &mut self.purchases[index].judged;
+            if !known.contains(&confirm.first) {
+                known.push(confirm.first);
+            }
+        }
+        judged
     }
 
     fn reject(&mut self, index: usize, confirm: &Confirm) -> Judged {

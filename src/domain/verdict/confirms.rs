@@ -88,10 +88,12 @@ impl Judge<'_> {
             }
             Target::Fails(index, reason) => {
                 self.reject_confirm(index, reason, &confirm);
+                self.note_weighed(&confirm);
                 let lives = self.may_yet_pay(index, reason, &confirm);
                 lives.then_some(KeptConfirm { told: true, ..confirm })
             }
             Target::Told(index) => {
+                self.note_weighed(&confirm);
                 let lives = confirm.told && self.may_yet_pay(index, Reason::NoPurchase, &confirm);
                 lives.then_some(confirm)
             }
@@ -112,7 +114,9 @@ impl Judge<'_> {
         }
         let reached = || addressed().filter(|(_, p)| p.window_from <= confirm.time);
         let prompted = || reached().filter(|(_, p)| p.state == State::Prompted);
-        let on_time = prompted().filter(|(_, p)| p.deadline.is_some_and(|deadline| is_on_time(confirm.time, deadline)));
+        // What was rejected stays rejected: a deadline that moved since changes nothing for this confirm.
+        let new = prompted().filter(|(_, p)| !p.rejected_confirms.contains(&confirm.first_id));
+        let on_time = new.filter(|(_, p)| p.deadline.is_some_and(|deadline| is_on_time(confirm.time, deadline)));
         let fitting = on_time.filter(|(_, p)| form_rejection(confirm, p, user).is_none());
         let age = |(index, p): &(usize, &Purchase)| (p.ordered_at, *index);
         let oldest = if planted::is(Bug::NewestPaid) { fitting.max_by_key(age) } else { fitting.min_by_key(age) };
@@ -120,7 +124,6 @@ impl Judge<'_> {
             .or_else(|| prompted().min_by_key(|(index, p)| (p.ordered_at, *index)))
             .or_else(|| reached().filter(|(_, p)| !p.state.waits()).max_by_key(|(index, p)| (p.ordered_at, *index)));
         let Some((index, purchase)) = concerned else { return Target::Unknown };
-        // What was rejected stays rejected: a deadline that moved since changes nothing for this confirm.
         if purchase.rejected_confirms.contains(&confirm.first_id) {
             return Target::Told(index);
         }
@@ -227,6 +230,18 @@ impl Judge<'_> {
     fn reject_confirm(&mut self, index: usize, reason: Reason, confirm: &KeptConfirm) {
         self.account.purchases[index].rejected_confirms.push(confirm.first_id);
         self.reject_against(index, reason, confirm.time, confirm.id);
+    }
+
+    /// A confirm that pays nothing is told of one purchase, but was weighed against all that are prompted: what is told
+    /// later of any of them changes nothing for it, however often it is read.
+    fn note_weighed(&mut self, confirm: &KeptConfirm) {
+        let user = self.id.user;
+        let prompted = self.account.purchases.iter_mut().filter(|p| p.state == State::Prompted);
+        for purchase in prompted.filter(|p| p.window_from <= confirm.time && addresses(confirm, p, user)) {
+            if !purchase.rejected_confirms.contains(&confirm.first_id) {
+                purchase.rejected_confirms.push(confirm.first_id);
+            }
+        }
     }
 
     /// The payment (I1, I2, I3): at once, with the card that is linked as of the confirm.
