@@ -75,6 +75,9 @@ impl Account {
     /// Reads a message. While stock is asked all but its answers wait, and answers are heard in the order of asking.
     pub fn read(&mut self, message: &AccountMessage, now: Now<'_>) {
         let asked = match message {
+            // That a place in line was served is no answer to the asking, and waits its turn behind the answers.
+            AccountMessage::Stock(StockAnswer { verdict: StockVerdict::Freed { .. }, .. }) => None,
+            AccountMessage::Stock(StockAnswer { verdict: StockVerdict::Exhausted { .. }, .. }) => None,
             AccountMessage::Stock(answer) => self.asked.iter_mut().find(|(asked, _)| *asked == answer.purchase),
             _ => None,
         };

@@ -18,6 +18,8 @@ mod purchase;
 mod said;
 mod standing;
 mod telling;
+#[cfg(test)]
+mod tests;
 mod watermark;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
