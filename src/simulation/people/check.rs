@@ -11,6 +11,8 @@
 //! - **Damage** in a record that is no candidate may be noticed or not.
 //! - **Idle moves** of live sources are bounded by the clock that their tick carries, and that clock by the log's.
 
+mod marks;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use rustc_hash::FxHashSet;
@@ -22,9 +24,7 @@ use super::desk::{Desk, Into, Raw, What};
 use super::offers_check::OffersCheck;
 use super::post::{Post, Relation};
 use crate::bus::partition_of_key;
-use crate::domain::{
-    AccountId, AccountMessage, DeletedPost, InboxRecord, OffersRecord, PostIntent, SourceId, Span, Tick, Time,
-};
+use crate::domain::{AccountId, AccountMessage, DeletedPost, InboxRecord, OffersRecord, PostIntent, Span, Time};
 
 const PROBLEMS_MAX: usize = 100;
 
@@ -58,7 +58,7 @@ struct Source {
     partition: u32,
     /// The highest event time appended.
     high: Option<i64>,
-    /// A mark that has to be told: a post came a tick after the one of this time.
+    /// The least mark that has to be told once everything was read.
     due_mark: Option<Time>,
     /// By inbox partition.
     queues: Vec<VecDeque<Pending>>,
@@ -76,6 +76,8 @@ struct Pending {
     state: u32,
     /// The highest event time of its partition before it.
     high: Option<i64>,
+    /// It repeats one that may have been passed over: one of both was seen, and nobody knows which.
+    seen_perhaps: bool,
 }
 
 struct Dead {
@@ -281,22 +283,13 @@ impl Check {
         let (at, at_by_log) = (self.now, self.now.max(self.log_clock));
         let source = self.source(record.into, record.partition);
         let source = &mut self.sources[source];
-        source.queues[inbox].push_back(Pending { planned, offset, at, at_by_log, state, high: source.high });
+        let high = source.high;
+        source.queues[inbox].push_back(Pending { planned, offset, at, at_by_log, state, high, seen_perhaps: false });
     }
 
     fn source(&self, into: Into, partition: u32) -> usize {
         let of = |source: &Source| source.into == into && source.partition == partition;
         self.sources.iter().position(of).expect("records are noted for partitions that there are")
-    }
-
-    /// Event time of a partition of posts comes to this.
-    fn rise(&mut self, partition: u32, time: i64, desk: &Desk) {
-        let every = desk.known.tick_every.max(1);
-        let source = &mut self.sources[partition as usize];
-        if let Some(high) = source.high.filter(|high| time.div_euclid(every) > high.div_euclid(every)) {
-            source.due_mark = Some(Time(high - desk.known.lateness));
-        }
-        source.high = source.high.max(Some(time));
     }
 
     fn count_orders(&mut self, post: &Post) -> usize {
@@ -318,11 +311,24 @@ impl Check {
         let queue = &mut self.sources[index].queues[inbox as usize];
         queue.drain(..place);
         let pending = queue.pop_front()?;
+        self.note_repeat(index, inbox, &pending, desk);
         self.judge(inbox, offset, seen, &pending, desk);
         if let Seen::Post(..) = seen {
             self.judge_clock(inbox, offset, &pending, desk);
         }
         Some(index)
+    }
+
+    /// What may have been passed over is perhaps not what was seen, but the same written again: then no more will come.
+    fn note_repeat(&mut self, source: usize, inbox: u32, seen: &Pending, desk: &Desk) {
+        let queue = &self.sources[source].queues[inbox as usize];
+        let place = queue.iter().position(|pending| pending.planned == seen.planned);
+        let place = place.filter(|place| {
+            self.may_be_silent(seen, desk) && queue.iter().take(*place).all(|pending| self.may_be_silent(pending, desk))
+        });
+        if let Some(place) = place {
+            self.sources[source].queues[inbox as usize][place].seen_perhaps = true;
+        }
     }
 
     /// Whoever judges a post must know a clock of its reading: an outage or a standstill shortens nobody's window.
@@ -396,63 +402,11 @@ impl Check {
 
     fn may_be_silent(&self, pending: &Pending, desk: &Desk) -> bool {
         match &desk.planned[pending.planned as usize].what {
+            What::Post(_) if pending.seen_perhaps => true,
             What::Post(post) => (pending.state as usize..=self.catalogue.newest())
                 .any(|state| self.catalogue.may_be_silent(post, state)),
             _ => false,
         }
-    }
-
-    fn see_tick(&mut self, inbox: u32, tick: &Tick, desk: &Desk) {
-        if let Some(told) = self.told_clocks.get_mut(inbox as usize) {
-            *told = (*told).max(tick.clock.map(|clock| clock.0));
-        }
-        for (index, mark) in &tick.marks {
-            let Some(SourceId { topic, partition }) = tick.sources.get(*index as usize) else {
-                return self.complain(format!("a tick in accounts.inbox/{inbox} names source {index}, which is none"));
-            };
-            let is_source = **topic == **desk.known.topic(Into::Posts) && (*partition as usize) < self.sources.len();
-            if !is_source || self.sources[*partition as usize].into != Into::Posts {
-                return self.complain(format!("a tick in accounts.inbox/{inbox} tells of {topic}/{partition}"));
-            }
-            let place = *partition as usize;
-            let before = self.marks.get_mut(inbox as usize).and_then(|marks| marks[place].replace(*mark));
-            if before.is_some_and(|before| before > *mark) {
-                self.complain(format!("{topic}/{partition} went back to {mark:?} in accounts.inbox/{inbox}"));
-            }
-            // A mark never goes back: a clock behind the one that told it, or a later and slower post, repeats it.
-            if before == Some(*mark) {
-                continue;
-            }
-            if let Some(next) = self.untimely(place, inbox, *mark, tick.clock, desk) {
-                let clock = tick.clock;
-                self.complain(format!(
-                    "{topic}/{partition} told {mark:?} (clock {clock:?}) to accounts.inbox/{inbox}, and {next:?} was not read"
-                ));
-            }
-        }
-    }
-
-    /// Whether a mark is higher than what was read allows: the next record that is yet to be seen was not read. Gives
-    /// that record's offset.
-    fn untimely(&self, source: usize, inbox: u32, mark: Time, clock: Option<Time>, desk: &Desk) -> Option<Option<u64>> {
-        let known = &desk.known;
-        let source = &self.sources[source];
-        let queue = source.queues.get(inbox as usize)?;
-        let is_read = |high: Option<i64>| high.is_some_and(|high| mark.0 <= high - known.lateness);
-        if is_read(queue.front().map_or(source.high, |first| first.high)) {
-            return None;
-        }
-        let next = queue.iter().find(|pending| !self.may_be_silent(pending, desk));
-        if is_read(next.map_or(source.high, |next| next.high)) {
-            return None;
-        }
-        let idle = clock.filter(|_| known.idle_after > 0 && known.idle_by_clock).is_some_and(|clock| {
-            let fresh = next.is_none_or(|next| next.at_by_log + known.idle_after + known.skew_max > clock.0);
-            // A clock may go wrong by as much as the skew without being noticed, after it was as wrong already.
-            let believed = clock.0 <= self.log_clock.max(self.now).saturating_add(2 * known.skew_max);
-            fresh && believed && mark.0 <= clock.0 - known.lateness
-        });
-        if idle { None } else { Some(next.map(|next| next.offset)) }
     }
 
     fn complain(&mut self, problem: String) {

@@ -127,3 +127,62 @@ fn a_buy_is_seen_once_where_its_account_lives_and_as_it_was_meant() {
     assert_eq!(changed(|intent| intent.form = PostForm::ManualRetweet), 1);
     assert_eq!(changed(|intent| intent.time = Time(intent.time.0 + 1)), 1);
 }
+
+/// The least mark that must be told of posts of these times, in seconds; ticks are 20 s apart, lateness is 60 s.
+fn due_mark(idle_after: i64, times: &[i64]) -> Option<i64> {
+    let mut known = People::new(&PeoplePlan::draw(1), &settings()).desk.known;
+    (known.tick_every, known.lateness, known.idle_after) = (20_000, 60_000, idle_after);
+    let (mut high, mut due) = (None, None);
+    for time in times.iter().map(|time| time * 1_000) {
+        due = due.max(known.due_mark(high, time));
+        high = high.max(Some(time));
+    }
+    due.map(|Time(ms)| ms)
+}
+
+#[test]
+fn a_source_that_is_not_live_must_tell_of_the_post_before_a_multiple_of_the_tick() {
+    assert_eq!(due_mark(0, &[117]), None);
+    assert_eq!(due_mark(0, &[105, 117]), None);
+    assert_eq!(due_mark(0, &[105, 117, 119, 121]), Some(59_000));
+    assert_eq!(due_mark(0, &[117, 121, 118, 139]), Some(57_000));
+}
+
+#[test]
+fn a_live_source_may_have_ticked_less_than_a_tick_before_a_multiple_of_it() {
+    assert_eq!(due_mark(30_000, &[117]), None);
+    assert_eq!(due_mark(30_000, &[105, 117, 119, 121]), Some(41_001), "a tick at 105 s is enough");
+    assert_eq!(due_mark(30_000, &[117, 121, 118, 139]), Some(41_001));
+    assert_eq!(due_mark(30_000, &[117, 157]), Some(57_000), "a tick's span after that of 117 s it must tick again");
+}
+
+/// How many problems there are when a buy was written before its offer and once more after it, and was seen so often.
+fn problems_of_an_early_buy(times_seen: u64) -> usize {
+    let mut people = People::new(&PeoplePlan::draw(1), &settings());
+    let (buy, inbox, record) = plain_buy(&mut people);
+    let InboxRecord::To(_, AccountMessage::Post(intent)) = &record else { panic!("a buy is a post") };
+    let goods = &mut people.desk.goods;
+    let good = goods.all.iter().position(|good| good.spec.id == intent.orders[0].offer).expect("it is of some offer");
+    goods.all[good].seeded = false;
+    let spec = Some(goods.all[good].spec.clone());
+    goods.changes.push(goods::Change { at: 0, good, what: Behaviour::OfferAppears, spec, generation: 0 });
+    let what = What::Offer(goods.changes.len() - 1);
+    people.desk.planned.push(Planned { into: Into::Offers, partition: 0, what });
+    let offer = people.input(0, people.desk.planned.len() as u32 - 1);
+    people.check = Check::new(&people.desk);
+    people.appended(&buy, 0);
+    people.appended(&offer, 7);
+    let read_by = people.check.now() + people.desk.plan.catalogue_lag.0;
+    people.check.clock(Time(read_by));
+    people.appended(&buy, 1);
+    (0..times_seen).for_each(|offset| people.see_inbox(inbox, offset, Time(0), &record));
+    people.finish().len()
+}
+
+#[test]
+fn a_buy_that_was_passed_over_before_its_offer_came_may_be_seen_when_it_is_written_again() {
+    assert_eq!(problems_of_an_early_buy(0), 1, "the second must be seen");
+    assert_eq!(problems_of_an_early_buy(1), 0, "the first was passed over");
+    assert_eq!(problems_of_an_early_buy(2), 0, "or was read when the offer was known");
+    assert_eq!(problems_of_an_early_buy(3), 1, "one too many");
+}
