@@ -216,6 +216,24 @@ const TABLE: Table = &[
         ]);
         t.news_again("a buy of long ago is stale once its purchase is forgotten");
     }),
+    ("a confirm that is late for what waits pays a place in line that was served before it", |t| {
+        t.gift(|offer| (offer.quantity, offer.waitlist_max, offer.per_account) = (Some(2), Some(1), Some(2)));
+        t.linked(ALICE);
+        t.linked(BOB);
+        t.post(ALICE, "15:01:00", BUY);
+        t.post(BOB, "15:07:00", BUY);
+        t.post(ALICE, "15:13:00", "another #BuyAmexGiftCard25");
+        t.post(ALICE, "15:17:30", CONFIRM);
+        t.post(BOB, "15:16:00", CANCEL);
+        t.expect(&[
+            "alice gift: ordered > prompted !late",
+            "alice gift: ordered > waitlisted > prompted > authorized > fulfilled",
+            "alice hears prompt, waitlisted, prompt, purchased",
+            "alice pays 1500 USD",
+            "bob gift: ordered > prompted > cancelled(cancelled_by_user)",
+            "bob hears prompt, cancelled",
+        ]);
+    }),
     ("a post with two confirm tags: one pays, the other was said before a unit was free", |t| {
         bob_waits(t, 1);
         t.post(BOB, "15:08:00", "#BuyKindleFireHD");

@@ -142,6 +142,41 @@ const TABLE: Table = &[
         t.put(late);
         late_for_the_first(t);
     }),
+    ("a confirm that is late for the first of two purchases pays the second, whichever was read first", |t| {
+        t.lateness_max(3600);
+        t.gift(|offer| offer.per_account = Some(2));
+        ordered(t);
+        t.post(ALICE, "15:17:30", CONFIRM);
+        t.post(ALICE, "15:02:00", "another #BuyAmexGiftCard25");
+        t.expect(&[
+            "alice gift: ordered > prompted !late",
+            "alice gift: ordered > prompted > authorized > fulfilled",
+            "alice hears prompt, prompt, purchased",
+            "alice pays 1500 USD",
+        ]);
+    }),
+    ("a confirm that was late for what expired meanwhile pays a buy before it that is read then", |t| {
+        ordered(t);
+        t.post(ALICE, "15:17:30", CONFIRM);
+        t.watermark("15:17:00.001");
+        t.post(ALICE, "15:17:10", "again #BuyAmexGiftCard25");
+        t.expect(&[
+            "alice gift: ordered > prompted !late > expired",
+            "alice gift: ordered > prompted > authorized > fulfilled",
+            "alice hears prompt, expired, prompt, purchased",
+            "alice pays 1500 USD",
+        ]);
+        t.decided_at_once("which of two buys is the duplicate");
+    }),
+    ("a late confirm that is kept pays nothing of what it was late for, whatever is told then", |t| {
+        let orders = ordered_twice(t);
+        t.post(ALICE, "15:18:30", CONFIRM);
+        for (order, at) in orders.into_iter().zip(["15:04:00", "15:05:00"]) {
+            let prompt = t.prompt_of(ALICE, order, at);
+            t.posted(ALICE, "prompt", &prompt, at);
+        }
+        late_for_the_first(t);
+    }),
     ("nothing expires while the watermark only comes to the deadline", |t| {
         ordered(t);
         t.watermark("15:17:00.000");

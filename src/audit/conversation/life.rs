@@ -11,8 +11,12 @@ use super::standing::Stop;
 /// What became of a confirm.
 enum Judged {
     Pays(usize),
-    /// It came to nothing, or was judged before.
+    /// It came to nothing.
     Told {
+        may_yet_pay: bool,
+    },
+    /// It was judged before: what is kept of it stays if it may yet pay, and a redelivery is nothing new.
+    Known {
         may_yet_pay: bool,
     },
     /// It concerns nothing that was read.
@@ -101,12 +105,14 @@ impl Account {
             let What::Confirm(confirm) = &kept.what else { continue };
             self.stop_before(index, Some(confirm.time), now);
             match self.judge_confirm(confirm, &[index]) {
-                Judged::Unknown => {}
+                Judged::Unknown | Judged::Known { may_yet_pay: true } => {}
                 Judged::Told { may_yet_pay: true } => {
                     let known = self.kept.iter_mut().find(|other| other.is_same(&kept));
                     known.into_iter().for_each(|kept| kept.told = true);
                 }
-                Judged::Told { may_yet_pay: false } => self.kept.retain(|other| !other.is_same(&kept)),
+                Judged::Told { may_yet_pay: false } | Judged::Known { may_yet_pay: false } => {
+                    self.kept.retain(|other| !other.is_same(&kept));
+                }
                 Judged::Pays(index) => {
                     self.kept.retain(|other| !other.is_same(&kept));
                     self.pay(index, confirm, now);
@@ -131,7 +137,7 @@ impl Account {
         let all: Vec<usize> = (0..self.purchases.len()).collect();
         let told = match self.judge_confirm(&confirm, &all) {
             Judged::Pays(index) => return self.pay(index, &confirm, now),
-            Judged::Told { may_yet_pay: false } => return,
+            Judged::Told { may_yet_pay: false } | Judged::Known { .. } => return,
             Judged::Told { may_yet_pay: true } => true,
             Judged::Unknown => false,
         };
@@ -148,7 +154,7 @@ impl Account {
     fn judge_confirm(&mut self, confirm: &Confirm, among: &[usize]) -> Judged {
         let named = || among.iter().copied().filter(|index| confirm.names(&self.purchases[*index]));
         if named().any(|index| self.used.contains(&(confirm.first, self.purchases[index].terms.confirm.clone()))) {
-            return Judged::Told { may_yet_pay: false };
+            return Judged::Known { may_yet_pay: false };
         }
         let prompted = |index: &usize| self.purchases[*index].state == State::Prompted;
         let reached: Vec<usize> = named()
@@ -180,19 +186,19 @@ impl Account {
     }
 
     fn reject(&mut self, index: usize, confirm: &Confirm) -> Judged {
-        if self.purchases[index].judged.contains(&confirm.first) {
-            return Judged::Told { may_yet_pay: false };
+        let purchase = &self.purchases[index];
+        let paid = |p: &&Purchase| p.state == State::Fulfilled && p.terms.offer == purchase.terms.offer;
+        // Whatever else counts towards the limit may end before a buy is read that was earlier than this confirm.
+        let room = self.purchases.iter().filter(paid).count() < purchase.terms.per_account as usize;
+        if purchase.judged.contains(&confirm.first) {
+            return Judged::Known { may_yet_pay: room };
         }
         let reason = self.refusal_of_confirm(index, confirm);
         // It is told of one purchase at least; whether of a further one is left open.
         let again = self.purchases.iter().any(|purchase| purchase.judged.contains(&confirm.first));
         self.purchases[index].judged.push(confirm.first);
         self.tell_rejected_confirm(index, confirm, reason, again);
-        let purchase = &self.purchases[index];
-        let of_offer = |p: &&Purchase| p.counts() && p.terms.offer == purchase.terms.offer;
-        let room = self.purchases.iter().filter(of_offer).count() < purchase.terms.per_account as usize;
-        let fit = matches!(reason, Reason::Late | Reason::NoPurchase);
-        Judged::Told { may_yet_pay: fit && room && !purchase.waits() }
+        Judged::Told { may_yet_pay: room && matches!(reason, Reason::Late | Reason::NoPurchase) }
     }
 
     /// A confirm was dropped that concerned nothing when it was judged.

@@ -135,19 +135,15 @@ impl Judge<'_> {
         }
     }
 
-    /// Whether a confirm that came to nothing on an ended purchase may still pay a buy of the same offer that is read
-    /// later.
+    /// Whether a confirm that came to nothing may still pay a purchase of the same offer: one that waits in line, or
+    /// whose buy is read later. Not once as many are paid for good as the account may have; whatever else counts may
+    /// end.
     fn may_yet_pay(&self, index: usize, reason: Reason, confirm: &KeptConfirm) -> bool {
-        let purchase = &self.account.purchases[index];
-        let counting = self
-            .account
-            .purchases
-            .iter()
-            .filter(|p| (p.state.waits() || p.state.succeeded()) && p.terms.offer == purchase.terms.offer);
-        !purchase.state.waits()
-            && matches!(reason, Reason::Late | Reason::NoPurchase)
+        let terms = &self.account.purchases[index].terms;
+        let paid = |p: &&Purchase| p.state == State::Fulfilled && p.terms.offer == terms.offer;
+        matches!(reason, Reason::Late | Reason::NoPurchase)
             && !matches!(confirm.how, ConfirmForm::Never(_))
-            && counting.count() < purchase.terms.per_account as usize
+            && self.account.purchases.iter().filter(paid).count() < terms.per_account as usize
     }
 
     /// Keeps a confirm until the watermark passes its time; one that it passed already is dropped at once.
