@@ -104,7 +104,7 @@ impl Account {
         for kept in kept {
             let What::Confirm(confirm) = &kept.what else { continue };
             self.stop_before(index, Some(confirm.time), now);
-            match self.judge_confirm(confirm, &[index]) {
+            match self.judge_confirm(confirm, &[index], now) {
                 Judged::Unknown | Judged::Known { may_yet_pay: true } => {}
                 Judged::Told { may_yet_pay: true } => {
                     let known = self.kept.iter_mut().find(|other| other.is_same(&kept));
@@ -135,7 +135,7 @@ impl Account {
     pub fn confirm(&mut self, confirm: Confirm, now: Now<'_>) {
         self.confirms.insert(confirm.post, confirm.clone());
         let all: Vec<usize> = (0..self.purchases.len()).collect();
-        let told = match self.judge_confirm(&confirm, &all) {
+        let told = match self.judge_confirm(&confirm, &all, now) {
             Judged::Pays(index) => return self.pay(index, &confirm, now),
             Judged::Told { may_yet_pay: false } | Judged::Known { .. } => return,
             Judged::Told { may_yet_pay: true } => true,
@@ -151,7 +151,7 @@ impl Account {
     }
 
     /// Judges a confirm for some of the purchases: it pays the oldest that fits, or is rejected.
-    fn judge_confirm(&mut self, confirm: &Confirm, among: &[usize]) -> Judged {
+    fn judge_confirm(&mut self, confirm: &Confirm, among: &[usize], now: Now<'_>) -> Judged {
         let named = || among.iter().copied().filter(|index| confirm.names(&self.purchases[*index]));
         if named().any(|index| self.used.contains(&(confirm.first, self.purchases[index].terms.confirm.clone()))) {
             return Judged::Known { may_yet_pay: false };
@@ -174,7 +174,7 @@ impl Account {
         let waits = reached.iter().copied().filter(prompted).min_by_key(oldest);
         let Some(index) = waits.or(reached.iter().copied().max_by_key(oldest)) else { return Judged::Unknown };
         let weighed: Vec<usize> = reached.iter().copied().filter(prompted).collect();
-        let judged = self.reject(index, confirm);
+        let judged = self.reject(index, confirm, now);
         // What is told later of any that waits changes nothing for this confirm, of whichever its rejection was told.
         for index in weighed {
             let known = &mut self.purchases[index].judged;
@@ -185,7 +185,7 @@ impl Account {
         judged
     }
 
-    fn reject(&mut self, index: usize, confirm: &Confirm) -> Judged {
+    fn reject(&mut self, index: usize, confirm: &Confirm, now: Now<'_>) -> Judged {
         let purchase = &self.purchases[index];
         let paid = |p: &&Purchase| p.state == State::Fulfilled && p.terms.offer == purchase.terms.offer;
         // Whatever else counts towards the limit may end before a buy is read that was earlier than this confirm.
@@ -197,7 +197,7 @@ impl Account {
         // It is told of one purchase at least; whether of a further one is left open.
         let again = self.purchases.iter().any(|purchase| purchase.judged.contains(&confirm.first));
         self.purchases[index].judged.push(confirm.first);
-        self.tell_rejected_confirm(index, confirm, reason, again);
+        self.tell_rejected_confirm(index, confirm, reason, again, now);
         Judged::Told { may_yet_pay: room && matches!(reason, Reason::Late | Reason::NoPurchase) }
     }
 
@@ -215,7 +215,7 @@ impl Account {
         }
         self.purchases[index].judged.push(confirm.first);
         let reason = confirm.unfit(&self.purchases[index], self.id).unwrap_or(Reason::NoPurchase);
-        self.tell_rejected_confirm(index, confirm, reason, false);
+        self.tell_rejected_confirm(index, confirm, reason, false, now);
     }
 
     fn pay(&mut self, index: usize, confirm: &Confirm, now: Now<'_>) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::audit::Rules;
-use crate::domain::{PostId, PurchaseId, State, Terms, Time};
+use crate::domain::{PostId, PurchaseId, Span, State, Terms, Time};
 
 #[derive(Clone, Debug)]
 pub(super) struct Purchase {
@@ -36,6 +36,18 @@ impl Purchase {
     /// Whether it counts towards `per_account` and the limits of a day.
     pub fn counts(&self) -> bool {
         self.waits() || matches!(self.state, State::Authorized | State::Fulfilled)
+    }
+
+    /// Whether it need not be known any more at this watermark: it has ended, its buy would be stale if it were read
+    /// again, and its day is over. One that is paid counts for as long as its offer is open.
+    pub fn may_be_forgotten(&self, rules: &Rules, watermark: Option<Time>) -> bool {
+        let old = self.ordered_at.max(self.from).after(rules.windows.buy_max_age).after(Span::DAY);
+        let until = match self.state {
+            State::Fulfilled => self.terms.closes.map(|closes| closes.after(Span::DAY).max(old)),
+            _ if self.counts() => None,
+            _ => Some(old),
+        };
+        until.is_some_and(|until| watermark.is_some_and(|watermark| until < watermark))
     }
 
     /// The moment that the watermark must pass for the next thing to happen by itself.

@@ -33,9 +33,17 @@ impl Account {
         self.say(Some(index), Said::Event { from, to, reason, at, post });
     }
 
-    /// `from` and `to` are the present state.
-    pub fn tell_rejected_confirm(&mut self, index: usize, confirm: &Confirm, reason: Reason, optional: bool) {
+    /// `from` and `to` are the present state. Of a purchase that may be forgotten it need not be told.
+    pub fn tell_rejected_confirm(
+        &mut self,
+        index: usize,
+        confirm: &Confirm,
+        reason: Reason,
+        optional: bool,
+        now: Now<'_>,
+    ) {
         let Purchase { id, ref terms, state, .. } = self.purchases[index];
+        let optional = optional || self.purchases[index].may_be_forgotten(now.rules, now.watermark);
         let (at, post) = (confirm.time, Some(confirm.post));
         let said = Said::Event { from: Some(state), to: state, reason: Some(reason), at, post };
         self.push(Expected { purchase: Some(id), offer: Some(terms.offer.clone()), said, optional });

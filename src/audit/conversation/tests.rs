@@ -1,4 +1,4 @@
-//! The model alone, where no conversation with the program can be had: answers about stock in an order of their own.
+//! The model alone, where no conversation with the program can be had.
 
 use std::sync::Arc;
 
@@ -6,8 +6,8 @@ use super::account::{Account, Now};
 use crate::audit::Rules;
 use crate::config::{OfferSpec, Settings};
 use crate::domain::{
-    AccountId, AccountMessage, Link, LinkChange, LinkMessage, Network, PostForm, PostId, PostIntent, State,
-    StockAnswer, StockVerdict, Terms, Time,
+    AccountId, AccountMessage, Link, LinkChange, LinkMessage, Network, PostForm, PostId, PostIntent, Span, State,
+    StockAnswer, StockVerdict, Tag, Terms, Time,
 };
 
 const NOON: Time = Time(1_360_681_260_000);
@@ -41,16 +41,16 @@ fn link() -> AccountMessage {
     AccountMessage::Link(LinkMessage { at: Time(0), change: LinkChange::Link(Arc::new(link)) })
 }
 
-/// A post that orders both.
-fn buy(orders: Vec<Arc<Terms>>) -> AccountMessage {
+/// A post at noon that orders these, or confirms them a second later.
+fn post(id: u64, orders: Vec<Arc<Terms>>, confirm_tags: Vec<Tag>) -> AccountMessage {
     AccountMessage::Post(PostIntent {
-        id: PostId(1),
-        first_id: PostId(1),
-        time: NOON,
+        id: PostId(id),
+        first_id: PostId(id),
+        time: if orders.is_empty() { NOON.after(Span::of_secs(1)) } else { NOON },
         handle: None,
         form: PostForm::Own,
         orders,
-        confirm_tags: Vec::new(),
+        confirm_tags,
         cancel_tags: Vec::new(),
         cancel_word: false,
         freeze: false,
@@ -58,18 +58,26 @@ fn buy(orders: Vec<Arc<Terms>>) -> AccountMessage {
     })
 }
 
-/// Where two purchases of one post come to when stock answers them in this order.
-fn states_after(answers: &[(usize, StockVerdict)]) -> Vec<State> {
-    let settings = Settings::of_text(None, std::iter::empty()).expect("the shipped settings are valid");
-    let rules = Rules::of(&settings);
-    let now = Now { rules: &rules, watermark: None, clock: None };
+/// An account whose post ordered these, and what was answered in which order.
+fn account_after(orders: Vec<Arc<Terms>>, answers: &[(usize, StockVerdict)], now: Now<'_>) -> Account {
     let mut account = Account::new(AccountId { network: Network::TWITTER, user: 7 });
     account.read(&link(), now);
-    account.read(&buy(vec![terms("one"), terms("two")]), now);
+    account.read(&post(1, orders, Vec::new()), now);
     for (index, verdict) in answers {
         let purchase = account.purchases[*index].id;
         account.read(&AccountMessage::Stock(StockAnswer { purchase, verdict: *verdict }), now);
     }
+    account
+}
+
+fn rules() -> Rules {
+    Rules::of(&Settings::of_text(None, std::iter::empty()).expect("the shipped settings are valid"))
+}
+
+/// Where two purchases of one post come to when stock answers them in this order.
+fn states_after(answers: &[(usize, StockVerdict)]) -> Vec<State> {
+    let now = Now { rules: &rules(), watermark: None, clock: None };
+    let account = account_after(vec![terms("one"), terms("two")], answers, now);
     account.purchases.iter().map(|purchase| purchase.state).collect()
 }
 
@@ -87,4 +95,27 @@ fn answers_are_heard_in_the_order_of_asking() {
     let answers = [(1, StockVerdict::Held), (0, StockVerdict::Waitlisted)];
     assert_eq!(states_after(&answers[..1]), [State::Ordered, State::Ordered]);
     assert_eq!(states_after(&answers), [State::Waitlisted, State::Prompted]);
+}
+
+/// Whether it must be told that a confirm came to nothing, read when the watermark is so long after the buy, which was
+/// sold out.
+fn must_be_told(since: Span) -> bool {
+    let rules = rules();
+    let now = Now { rules: &rules, watermark: None, clock: None };
+    let mut account = account_after(vec![terms("one")], &[(0, StockVerdict::SoldOut)], now);
+    account.out.clear();
+    account.read(
+        &post(2, Vec::new(), vec![terms("one").confirm.clone()]),
+        Now { watermark: Some(NOON.after(since)), ..now },
+    );
+    let [told] = &account.out[..] else { panic!("one rejection, not {:?}", account.out) };
+    !told.optional
+}
+
+#[test]
+fn what_concerns_a_purchase_of_long_ago_need_not_be_told() {
+    let known = rules().windows.buy_max_age.0 + Span::DAY.0;
+    assert!(must_be_told(Span(0)));
+    assert!(must_be_told(Span(known)));
+    assert!(!must_be_told(Span(known + 1)));
 }
