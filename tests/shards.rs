@@ -25,7 +25,11 @@ fn settings() -> Settings {
 }
 
 fn terms(offer: usize) -> Arc<Terms> {
-    let name = ["alpha", "beta"][offer];
+    Arc::new(self::offer(offer).terms)
+}
+
+fn offer(number: usize) -> Offer {
+    let name = ["alpha", "beta"][number];
     let spec = OfferSpec {
         id: name.to_owned(),
         kind: Some("purchase".to_owned()),
@@ -36,11 +40,11 @@ fn terms(offer: usize) -> Arc<Terms> {
         item: Some("thing".to_owned()),
         price: Some("10.00".to_owned()),
         currency: Some("USD".to_owned()),
-        quantity: (offer == 0).then_some(5),
+        quantity: (number == 0).then_some(5),
         waitlist_max: Some(3),
         ..OfferSpec::default()
     };
-    Arc::new(spec.into_offer(1).expect("the offer is valid").terms)
+    spec.into_offer(1).expect("the offer is valid")
 }
 
 fn account(n: u64) -> AccountId {
@@ -266,4 +270,17 @@ fn stock_is_never_oversold_and_every_hold_ends_once() {
         });
         assert!(limited.count() <= 5, "seed {seed}: I4");
     }
+}
+
+/// A funnel's addition may be read before its offer: they come from different partitions.
+#[test]
+fn a_funnel_is_told_once_its_offer_is_known() {
+    let mut pair = Pair::new();
+    let to = |message| internal::encode_offers(&OffersRecord::To("alpha".to_owned(), message));
+    let funnel = |records: &[OutRecord]| records.iter().filter(|record| &*record.topic == "offers.funnel").count();
+    let delta = FunnelDelta { at: Time(START), mentions: 3, ..FunnelDelta::default() };
+    let early = pair.decide(1, &batch(vec![item(0, to(OfferMessage::Funnel(delta)))]));
+    assert_eq!(funnel(&early), 0);
+    let told = pair.decide(1, &batch(vec![item(1, to(OfferMessage::Published(Arc::new(offer(0)))))]));
+    assert_eq!(funnel(&told), 1, "{told:?}");
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::book::{Book, Claim, Entry, Waiter};
 use super::codec;
+use super::funnel::Totals;
 use crate::bus::{OutRecord, TopicPartition};
 use crate::domain::watermark::Watermark;
 use crate::domain::{
@@ -100,7 +101,10 @@ impl OffersShard {
         if older {
             return;
         }
-        entry.offer = Some(offer);
+        if entry.offer.replace(offer).is_none() && entry.totals != Totals::default() {
+            // What was counted before the offer was known could not be told: it had no currency.
+            out.funnels.insert(id.to_owned());
+        }
         let freed_at = entry.totals.sum.at.max(entry.last_sold_at.unwrap_or_default());
         for request in std::mem::take(&mut entry.parked) {
             self.stock(id, &request, out);
