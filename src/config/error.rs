@@ -1,10 +1,12 @@
 //! What is wrong with a configuration: where, which key, what, and how to mend it.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-/// One mistake. Its text is `place: key: what; hint`, e.g.
-/// `config/pay-by-tweet.toml:12: topics.partitons: unknown key; did you mean "topics.partitions"?`.
+/// One mistake. Its text is `place: key: what; hint` in one line, e.g.
+/// `config/pay-by-tweet.toml:12: topics.partitons: unknown key; did you mean "topics.partitions"?`. Controls in what it
+/// quotes are escaped: a value must not break the line, or steer a terminal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
     pub place: Place,
@@ -90,10 +92,18 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.place)?;
         if !self.key.is_empty() {
-            write!(f, "{}: ", self.key)?;
+            write!(f, "{}: ", in_one_line(&self.key))?;
         }
-        write!(f, "{}; {}", self.what, self.hint)
+        write!(f, "{}; {}", in_one_line(&self.what), in_one_line(&self.hint))
     }
+}
+
+fn in_one_line(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    Cow::Owned(text.chars().map(escaped).collect())
 }
 
 /// One mistake a line.
