@@ -7,12 +7,11 @@ use futures_executor::block_on;
 
 use crate::accounts::AccountsShard;
 use crate::bus::{Bus, BusError, TopicPartition};
+use crate::clock::Clock;
 use crate::config::Settings;
-use crate::engine::clock::Clock;
 use crate::engine::directory::Directory;
 use crate::engine::health::Health;
 use crate::engine::runtime::{Failure, Runtime, StopError};
-use crate::engine::worker::group_of;
 use crate::offers::{OfferView, OffersAnswer, OffersQuery, OffersShard};
 use crate::pipeline::{Stages, engine_settings, seed_offers};
 use crate::screen::setup::{ScreenSetup, Topology};
@@ -88,9 +87,7 @@ impl App {
 
     /// Whether the screen has consumed a partition up to an offset.
     pub fn screened(&self, at: &TopicPartition, offset: u64) -> Result<bool, BusError> {
-        let position = self.bus.position(&group_of("screen"), at)?;
-        // A partition that never held a record has no position.
-        Ok(position.map_or(0, |position| position.offset) >= offset)
+        self.runtime.reached("screen", at, offset)
     }
 
     pub fn stop(self, timeout: Duration) -> Result<(), StopError> {

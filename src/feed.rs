@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::bus::{Bus, Position, TopicPartition};
 use crate::pacing::{Pacing, Stock};
 use crate::pipeline::Producer;
+use crate::wire::uuids::uuid_of;
 
 /// Lines of one transaction, and bytes of one transaction, at most.
 const CHUNK_LINES_MAX: usize = 2_000;
@@ -23,7 +24,7 @@ const LINE_BYTES_MAX: u64 = 60 << 20;
 /// What of a file's beginning tells it from another of the same name.
 const FINGERPRINT_BYTES: usize = 4096;
 
-/// The group under which the places in files are kept.
+/// The feeder's name as a producer, and the beginning of the groups that keep places in files.
 pub const PRODUCER: &str = "input";
 
 /// One `--input [TOPIC=]FILE|-`.
@@ -87,6 +88,7 @@ impl<'a> Feeder<'a> {
             None => self.lines(input, Box::new(BufReader::new(std::io::stdin())), None, settle, on_bytes),
             Some(path) => {
                 let (file, place) = self.open(input, path).with_context(|| format!("--input {}", path.display()))?;
+                self.producer = Producer::in_group(self.bus, PRODUCER, &place.group)?;
                 self.lines(input, Box::new(BufReader::with_capacity(1 << 20, file)), Some(place), settle, on_bytes)
             }
         }
@@ -97,7 +99,7 @@ impl<'a> Feeder<'a> {
         let mut file = File::open(path)?;
         let length = file.metadata()?.len();
         let mut place = Place::new(input, path)?;
-        if let Some(position) = self.bus.position(&format!("pay-by-tweet.{PRODUCER}"), &place.at)?
+        if let Some(position) = self.bus.position(&place.group, &place.at)?
             && position.offset <= length
             && position.note == fingerprint(&mut file, position.offset)?
         {
@@ -152,9 +154,11 @@ impl<'a> Feeder<'a> {
     }
 }
 
-/// How far a file was fed.
+/// How far a file was fed: a position in the partition that it is fed into, of a group of the file's own. A cluster
+/// keeps positions only of partitions that exist.
 struct Place {
     path: PathBuf,
+    group: String,
     at: TopicPartition,
     offset: u64,
 }
@@ -162,8 +166,8 @@ struct Place {
 impl Place {
     fn new(input: &Input, path: &Path) -> anyhow::Result<Place> {
         let path = path.canonicalize()?;
-        let name = format!("input {} {}", input.topic, path.display());
-        Ok(Place { at: TopicPartition::new(&name, 0), path, offset: 0 })
+        let group = format!("pay-by-tweet.{PRODUCER}.{}", uuid_of(&format!("{} {}", input.topic, path.display())));
+        Ok(Place { at: TopicPartition::new(&input.topic, 0), group, path, offset: 0 })
     }
 
     fn reach(&mut self, offset: u64) -> anyhow::Result<(TopicPartition, Position)> {

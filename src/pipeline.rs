@@ -9,10 +9,10 @@ use serde_json::Value;
 use crate::accounts::{self, AccountsStage};
 use crate::bus::embedded::{Embedded, EmbeddedOptions, Fsync};
 use crate::bus::{Budget, Bus, BusError, BusWorker, CommitState, OutRecord, TopicPartition, WorkerSpec};
+use crate::clock::{Clock, VirtualClock};
 use crate::config::{self, IdleBy, OfferSpec, Settings};
 use crate::domain::{Offer, Span, Time};
 use crate::engine;
-use crate::engine::clock::{Clock, VirtualClock};
 use crate::engine::ends;
 use crate::engine::host::Inline;
 use crate::engine::pressure::Pressure;
@@ -182,12 +182,12 @@ pub struct Producer {
 impl Producer {
     /// A producer of this name; a second one of the same name fences the first.
     pub fn new(bus: &dyn Bus, name: &str) -> Result<Producer, BusError> {
-        let spec = WorkerSpec {
-            group: format!("pay-by-tweet.{name}"),
-            name: name.to_owned(),
-            topics: Vec::new(),
-            slot: (0, 1),
-        };
+        Producer::in_group(bus, name, &format!("pay-by-tweet.{name}"))
+    }
+
+    /// Its positions are those of this group.
+    pub fn in_group(bus: &dyn Bus, name: &str, group: &str) -> Result<Producer, BusError> {
+        let spec = WorkerSpec { group: group.to_owned(), name: name.to_owned(), topics: Vec::new(), slot: (0, 1) };
         Ok(Producer { worker: bus.worker(spec)? })
     }
 

@@ -60,7 +60,10 @@ fn every_mistake_in_the_settings_is_named() {
             "[reply]\nnothing_to_confirm = 1",
             "C:2: reply.nothing_to_confirm: expected true or false, found the integer 1; write it such as false",
         ),
-        ("[bus]\nkind = \"kafka\"", r#"C:2: bus.kind: this build has no Kafka bus yet; set bus.kind = "embedded""#),
+        (
+            "[bus]\nkind = \"kafka\"",
+            r#"C:2: bus.kind: a cluster needs its brokers; set bus.kafka.properties."bootstrap.servers" = "host:9092,…""#,
+        ),
         (
             "[bus.kafka.properties]\nacks = \"1\"",
             r#"C:2: bus.kafka.properties."acks": exactly-once needs its own value of this property; leave it out"#,
@@ -175,7 +178,7 @@ fn every_mistake_in_the_environment_is_named() {
         (
             "PAY_BY_TWEET__BUS__KIND",
             "kafka",
-            r#"PAY_BY_TWEET__BUS__KIND: bus.kind: this build has no Kafka bus yet; set bus.kind = "embedded""#,
+            r#"PAY_BY_TWEET__BUS__KIND: bus.kind: a cluster needs its brokers; set bus.kafka.properties."bootstrap.servers" = "host:9092,…""#,
         ),
     ];
     for (name, value, message) in cases {

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use pay_by_tweet::bus::Bus;
 use pay_by_tweet::bus::embedded::Embedded;
+use pay_by_tweet::clock::VirtualClock;
 use pay_by_tweet::domain::{SourceId, Time};
-use pay_by_tweet::engine::clock::VirtualClock;
 use pay_by_tweet::pipeline::{InlinePipeline, embedded_options};
 use pay_by_tweet::screen::setup::Topology;
 use rand::rngs::SmallRng;

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use pay_by_tweet::bus::Bus;
 use pay_by_tweet::bus::embedded::Embedded;
+use pay_by_tweet::clock::VirtualClock;
 use pay_by_tweet::config::Settings;
 use pay_by_tweet::domain::{SourceId, Span, Time};
-use pay_by_tweet::engine::clock::VirtualClock;
 use pay_by_tweet::engine::runtime::Runtime;
 use pay_by_tweet::http::{ClientError, Endpoint, HttpState, Server, client_get, new_secret, serve};
 use pay_by_tweet::pipeline::{Producer, Stages, embedded_options, engine_settings, seed_offers};

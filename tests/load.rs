@@ -14,9 +14,9 @@ use pay_by_tweet::bus::{
     Budget, Bus, BusError, BusWorker, CommitState, LogClock, OutRecord, Polled, Position, Reader, RecordRef,
     TopicPartition, WorkerSpec,
 };
+use pay_by_tweet::clock::SystemClock;
 use pay_by_tweet::config::OfferSpec;
 use pay_by_tweet::domain::{Network, PostForm, SourceId};
-use pay_by_tweet::engine::clock::SystemClock;
 use pay_by_tweet::load::{
     self, Act, Backlog, Finished, GOODS, Meaning, Moment, Options, Phase, Program, Progress, Said, may_load,
 };

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use pay_by_tweet::bus::Bus;
 use pay_by_tweet::bus::embedded::{Embedded, EmbeddedOptions};
+use pay_by_tweet::clock::VirtualClock;
 use pay_by_tweet::domain::{SourceId, Time};
-use pay_by_tweet::engine::clock::VirtualClock;
 use pay_by_tweet::pipeline::{InlinePipeline, Producer, embedded_options, read_all};
 use pay_by_tweet::screen::setup::Topology;
 use support::firehose::{Firehose, Plan, Post, START_MS, Words};

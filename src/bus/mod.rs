@@ -1,6 +1,7 @@
 //! The seam between the engine and a log: consume, process, produce in transactions.
 //!
-//! Three implementations stand side by side: [`embedded`] (a durable log in one file, the default), `kafka` and `sim`.
+//! Three implementations stand side by side: [`embedded`] (a durable log in one file, the default), [`kafka`] and
+//! [`sim`].
 //! The engine knows only these traits and relies on these promises:
 //!
 //! 1. **Order.** A partition is an append-only sequence of records at strictly increasing offsets. Offsets may have
@@ -25,6 +26,7 @@
 //! 9. **Time.** A record's timestamp is its append time by the log's clock. It decides nothing but what DESIGN says.
 
 pub mod embedded;
+pub mod kafka;
 pub mod sim;
 
 use std::sync::Arc;
@@ -205,6 +207,11 @@ pub trait Reader: Send {
 
     /// One past the last record, committed or not (promise 5).
     fn end(&mut self, at: &TopicPartition) -> Result<u64, BusError>;
+
+    /// [`Reader::end`] of several partitions, in their order; looked up together where that is cheaper.
+    fn ends(&mut self, all: &[TopicPartition]) -> Result<Vec<u64>, BusError> {
+        all.iter().map(|at| self.end(at)).collect()
+    }
 
     /// Visits committed records from `from` on and returns the next position, which is past every gap it met. It may
     /// return `from` when nothing is there yet.

@@ -4,7 +4,12 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::config::{ConfigErrors, Settings};
+use crate::bus::kafka::admin::Admin;
+use crate::bus::{Bus, BusError};
+use crate::config::{BusKind, ConfigErrors, Settings};
+use crate::engine::ends::ends_of;
+use crate::log::{ensure_topics, inputs, open_kafka};
+use crate::pipeline::Producer;
 
 /// The exit code of a bad configuration (`EX_CONFIG` of sysexits.h).
 pub const EXIT_CONFIG: u8 = 78;
@@ -19,6 +24,9 @@ pub struct CheckArgs {
     pub online: bool,
 }
 
+/// The exit code of a bus that is not as it must be (`EX_UNAVAILABLE` of sysexits.h).
+pub const EXIT_UNAVAILABLE: u8 = 69;
+
 /// Runs the command with the process's environment and output.
 pub fn run(args: &CheckArgs) -> ExitCode {
     // A variable that is not UTF-8 can't be one of ours with a good value; its lossy text is refused with its name.
@@ -29,7 +37,8 @@ pub fn run(args: &CheckArgs) -> ExitCode {
     }
 }
 
-/// Checks, and writes one line on success or every mistake on failure. Gives the exit code: 0, or [`EXIT_CONFIG`].
+/// Checks, and writes one line on success or every mistake on failure. Gives the exit code: 0,
+/// [`EXIT_CONFIG`], or [`EXIT_UNAVAILABLE`].
 pub fn check(
     args: &CheckArgs,
     env: impl Iterator<Item = (String, String)>,
@@ -42,8 +51,15 @@ pub fn check(
                 settings.file.as_deref().map_or("the built-in defaults".into(), |path| path.display().to_string());
             let from = settings.offers_file.as_deref();
             let catalogue = from.map_or("the built-in catalogue".into(), |path| path.display().to_string());
-            let online = if args.online { "; online: the embedded bus has no server, nothing to probe" } else { "" };
             let noun = if offers == 1 { "offer" } else { "offers" };
+            let online = match args.online.then(|| probe(&settings)) {
+                None => String::new(),
+                Some(Ok(told)) => format!("; online: {told}"),
+                Some(Err(why)) => {
+                    writeln!(err, "online: {why}")?;
+                    return Ok(EXIT_UNAVAILABLE);
+                }
+            };
             writeln!(out, "ok: {file} with {offers} {noun} of {catalogue}{online}")?;
             Ok(0)
         }
@@ -60,10 +76,32 @@ fn checked(
     env: impl Iterator<Item = (String, String)>,
 ) -> Result<(Settings, usize), ConfigErrors> {
     let settings = Settings::load(config, env)?;
-    let mut errors = settings.ensure_supported().err().unwrap_or_default();
-    errors.0.extend(settings.read_token().err().unwrap_or_default().0);
+    let mut errors = settings.read_token().err().unwrap_or_default();
     let offers = settings.load_offers().map_err(|found| errors.0.extend(found.0)).unwrap_or_default();
     errors.into_result((settings, offers.len()))
+}
+
+/// Brokers, topics, and the rights of a worker: to read its groups' positions and to begin transactions. Writes
+/// nothing.
+fn probe(settings: &Settings) -> Result<String, BusError> {
+    if settings.bus.kind == BusKind::Embedded {
+        return Ok("the embedded bus has no server, nothing to probe".to_owned());
+    }
+    let kafka = open_kafka(settings)?;
+    let brokers = Admin::new(&kafka)?.brokers()?;
+    ensure_topics(&kafka, settings)?;
+    let mut partitions = 0;
+    let mut reader = kafka.reader()?;
+    for (group, topics) in inputs(settings) {
+        for topic in &topics {
+            for (at, _) in ends_of(&kafka, &mut *reader, topic)? {
+                kafka.position(&group, &at)?;
+                partitions += 1;
+            }
+        }
+    }
+    drop(Producer::new(&kafka, "check")?);
+    Ok(format!("{brokers} brokers, all topics, {partitions} partitions to read, transactions allowed"))
 }
 
 fn lossy(text: &std::ffi::OsStr) -> String {

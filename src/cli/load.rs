@@ -14,13 +14,11 @@ use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::demo::duration;
 use super::{Misconfigured, Outcome};
 use crate::app::{App, StageSet};
-use crate::bus::embedded::Embedded;
 use crate::bus::{Bus, BusError};
-use crate::config::Settings;
+use crate::clock::{Clock, SystemClock};
+use crate::config::{BusKind, Settings};
 use crate::domain::{SourceId, Span};
-use crate::engine::clock::{Clock, SystemClock};
 use crate::load::{self, Backlog, Bounds, Finished, Moment, Options, Phase, Program, Progress, Shape, may_load};
-use crate::pipeline::embedded_options;
 use crate::screen::setup::Topology;
 
 #[derive(clap::Args, Clone, Debug)]
@@ -90,14 +88,17 @@ pub fn run(args: &LoadArgs) -> Outcome {
     }
     let stopped = super::run::stop_flag()?;
     let clock = Arc::new(SystemClock);
-    let log = match Embedded::open(&settings.bus.embedded.dir, embedded_options(&settings, clock.clone())) {
-        Ok(log) => Arc::new(log),
+    let log = match crate::log::open(&settings, clock.clone()) {
+        Ok(log) => log,
         Err(BusError::Taken(taken)) => return Err(Misconfigured(taken).into()),
         Err(other) => return Err(other.into()),
     };
     if !may_load(&*log, &options.topic)? {
-        let dir = settings.bus.embedded.dir.display();
-        return Err(Misconfigured(format!("{dir} holds posts that no load made; name another bus.embedded.dir")).into());
+        let elsewhere = match settings.bus.kind {
+            BusKind::Embedded => "another bus.embedded.dir",
+            BusKind::Kafka => "another topics.prefix",
+        };
+        return Err(Misconfigured(format!("the log holds posts that no load made; name {elsewhere}")).into());
     }
     let bar = bar();
     let start = || launch(&settings, log.clone(), clock.clone(), stopped);
@@ -139,7 +140,7 @@ fn shorten(settings: &mut Settings, window: Duration) {
 
 fn launch(
     settings: &Settings,
-    log: Arc<Embedded>,
+    log: Arc<dyn Bus>,
     clock: Arc<SystemClock>,
     stopped: Arc<AtomicBool>,
 ) -> anyhow::Result<Launched> {

@@ -12,14 +12,13 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{Misconfigured, Outcome};
 use crate::app::{App, StageSet};
-use crate::bus::embedded::Embedded;
 use crate::bus::{Bus, BusError, TopicPartition};
-use crate::config::{IdleBy, Settings};
+use crate::clock::SystemClock;
+use crate::config::{BusKind, IdleBy, Settings};
 use crate::domain::{SourceId, Span};
-use crate::engine::clock::SystemClock;
+use crate::engine::ends::ends_of;
 use crate::feed::{Feeder, Input, LOOK_EVERY};
 use crate::pacing::Pacing;
-use crate::pipeline::embedded_options;
 use crate::screen::setup::Topology;
 use crate::screen::side::SIDE_INPUTS;
 use crate::{http, telemetry};
@@ -47,15 +46,15 @@ pub fn run(args: &RunArgs) -> Outcome {
     }
     let stopped = stop_flag()?;
     let clock = Arc::new(SystemClock);
-    let log = match Embedded::open(&settings.bus.embedded.dir, embedded_options(&settings, clock.clone())) {
-        Ok(log) => Arc::new(log),
+    let log = match crate::log::open(&settings, clock.clone()) {
+        Ok(log) => log,
         Err(BusError::Taken(taken)) => return Err(Misconfigured(taken).into()),
         Err(other) => return Err(other.into()),
     };
-    let topology = topology(&log, &settings, &inputs)?;
+    let topology = topology(&*log, &settings, &inputs)?;
     let app = App::start(&settings, log.clone(), clock, topology, stages)?;
     let (server, endpoint) = serve(&settings, &app, !inputs.is_empty())?;
-    tracing::info!(http = %server.addr(), dir = %settings.bus.embedded.dir.display(), "running");
+    tracing::info!(http = %server.addr(), bus = ?settings.bus.kind, "running");
     let outcome = if inputs.is_empty() { wait(&app, &stopped) } else { feed(&app, &settings, &inputs, &stopped) };
     server.stop();
     drop(endpoint);
@@ -72,7 +71,7 @@ fn inputs_of(args: &RunArgs, settings: &Settings) -> anyhow::Result<Vec<Input>> 
 }
 
 /// Without inputs every partition of every post topic is a source. With them only those that hold records, or will.
-fn topology(log: &Embedded, settings: &Settings, inputs: &[Input]) -> anyhow::Result<Topology> {
+fn topology(log: &dyn Bus, settings: &Settings, inputs: &[Input]) -> anyhow::Result<Topology> {
     let is_posts = |topic: &str| settings.sources.iter().any(|source| source.topic == topic);
     let source = |topic: &str, partition| SourceId { topic: topic.to_owned(), partition };
     let mut sources = BTreeSet::new();
@@ -81,9 +80,10 @@ fn topology(log: &Embedded, settings: &Settings, inputs: &[Input]) -> anyhow::Re
             sources.extend((0..log.partitions(topic)?).map(|partition| source(topic, partition)));
         }
     } else {
-        for state in log.topics()?.iter().filter(|state| is_posts(&state.topic)) {
-            let held = (0..).zip(&state.partitions).filter(|(_, (_, end))| *end > 0);
-            sources.extend(held.map(|(partition, _)| source(&state.topic, partition)));
+        let mut reader = log.reader()?;
+        for topic in settings.sources.iter().map(|source| source.topic.as_str()) {
+            let held = ends_of(log, &mut *reader, topic)?.into_iter().filter(|(_, end)| *end > 0);
+            sources.extend(held.map(|(at, _)| source(topic, at.partition)));
         }
         let named = inputs.iter().filter(|input| is_posts(&input.topic) && !input.is_empty());
         sources.extend(named.map(|input| source(&input.topic, 0)));
@@ -92,8 +92,8 @@ fn topology(log: &Embedded, settings: &Settings, inputs: &[Input]) -> anyhow::Re
     Ok(Topology::new(sources.into_iter().collect(), live))
 }
 
-/// The server, and the file by which commands on this machine find it.
-fn serve(settings: &Settings, app: &App, feeding: bool) -> anyhow::Result<(http::Server, http::EndpointFile)> {
+/// The server, and the file by which commands on this machine find it, where the folder is this program's.
+fn serve(settings: &Settings, app: &App, feeding: bool) -> anyhow::Result<(http::Server, Option<http::EndpointFile>)> {
     let secret = http::new_secret()?;
     let state = http::HttpState {
         bus: app.bus.clone(),
@@ -114,7 +114,10 @@ fn serve(settings: &Settings, app: &App, feeding: bool) -> anyhow::Result<(http:
         listen.set_port(0);
     }
     let server = http::serve(listen, state).map_err(|error| Misconfigured(error.to_string()))?;
-    let file = http::write_endpoint(&settings.bus.embedded.dir, server.addr(), &secret)?;
+    let file = match settings.bus.kind {
+        BusKind::Embedded => Some(http::write_endpoint(&settings.bus.embedded.dir, server.addr(), &secret)?),
+        BusKind::Kafka => None,
+    };
     Ok((server, file))
 }
 

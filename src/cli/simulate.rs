@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
+use crate::clock::Stopwatch;
 use crate::config::Settings;
-use crate::engine::clock::Stopwatch;
 use crate::simulation::campaign::{Campaign, Failure, Mix, Summary, replay_line, run_caught};
 use crate::simulation::counts::Count;
 use crate::simulation::kills::{Hunt, Mistake};

@@ -9,12 +9,12 @@ use std::time::Duration;
 use anyhow::bail;
 
 use super::Outcome;
-use crate::bus::embedded::{Embedded, FILE_NAME};
+use crate::bus::embedded::FILE_NAME;
 use crate::bus::{Budget, Bus, BusError, TopicPartition};
-use crate::config::Settings;
-use crate::engine::clock::SystemClock;
+use crate::clock::SystemClock;
+use crate::config::{BusKind, Settings};
 use crate::http::{client_get, read_endpoint, tap_line};
-use crate::pipeline::{embedded_options, topics};
+use crate::pipeline::topics;
 
 #[derive(clap::Args)]
 pub struct TapArgs {
@@ -59,13 +59,13 @@ fn print_new(settings: &Settings, topic: &str, places: &mut [u64]) -> anyhow::Re
     }
 }
 
-/// The log of a folder that nobody holds.
+/// The log of a cluster, or of a folder that nobody holds.
 pub fn open_log(settings: &Settings) -> Result<Arc<dyn Bus>, BusError> {
     let dir = &settings.bus.embedded.dir;
-    if !dir.join(FILE_NAME).exists() {
+    if settings.bus.kind == BusKind::Embedded && !dir.join(FILE_NAME).exists() {
         return Err(BusError::Fatal(format!("there is no log in {} (bus.embedded.dir)", dir.display())));
     }
-    Ok(Arc::new(Embedded::open(dir, embedded_options(settings, Arc::new(SystemClock)))?))
+    crate::log::open(settings, Arc::new(SystemClock))
 }
 
 fn print_log(log: &dyn Bus, topic: &str, places: &mut [u64]) -> anyhow::Result<bool> {

@@ -75,8 +75,6 @@ pub struct Settings {
     pub dead_letters_body: bool,
     pub log: LogSettings,
     templates: Templates,
-    /// Where `bus.kind` was set, for the refusal of what this build lacks.
-    bus_kind_place: Option<Place>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -252,17 +250,6 @@ impl Settings {
         let mut reader = reader::Reader::new(shipped, entries, env);
         let settings = read::settings(&mut reader, file.map(|(path, _)| path));
         reader.finish().into_result(settings)
-    }
-
-    /// Refuses what this build can't do yet, naming where it was asked for.
-    pub fn ensure_supported(&self) -> Result<(), ConfigErrors> {
-        let mut errors = ConfigErrors::default();
-        if self.bus.kind == BusKind::Kafka {
-            let place = self.bus_kind_place.clone().unwrap_or_else(|| Place::whole_file("the command line"));
-            let hint = "set bus.kind = \"embedded\"";
-            errors.0.push(ConfigError::new(place, "bus.kind", "this build has no Kafka bus yet", hint));
-        }
-        errors.into_result(())
     }
 
     /// The offers of the configured file, or of the shipped catalogue; checked as a whole.

@@ -29,14 +29,17 @@ const TOPIC_CHARS_MAX: usize = 149;
 const PREFIX_CHARS_MAX: usize = 100;
 
 /// Properties that exactly-once rests on; the program sets them.
-const OWN_PROPERTIES: [&str; 13] = [
+const OWN_PROPERTIES: [&str; 16] = [
     "acks",
+    "allow.auto.create.topics",
     "auto.offset.reset",
     "check.crcs",
     "enable.auto.commit",
     "enable.auto.offset.store",
     "enable.idempotence",
+    "enable.partition.eof",
     "group.id",
+    "group.instance.id",
     "group.protocol",
     "isolation.level",
     "partition.assignment.strategy",
@@ -44,6 +47,9 @@ const OWN_PROPERTIES: [&str; 13] = [
     "request.required.acks",
     "transactional.id",
 ];
+
+/// Properties that name brokers; one of them is needed.
+const BROKERS: [&str; 2] = ["bootstrap.servers", "metadata.broker.list"];
 
 /// Topics that the program itself reads or writes, so that none of them can be a source of posts.
 const OWN_TOPICS: [&str; 22] = [
@@ -74,7 +80,6 @@ const OWN_TOPICS: [&str; 22] = [
 /// Reads everything. Mistakes stay in the reader, and the defaults take the place of what was wrong.
 pub(super) fn settings(reader: &mut Reader, file: Option<&Path>) -> Settings {
     let folder = file.and_then(Path::parent).unwrap_or(Path::new(""));
-    let bus_kind_place = reader.place("bus.kind");
     let offers_named = reader.is_set("offers.file");
     let offers_file = folder.join(reader.text("offers.file", non_empty));
     Settings {
@@ -107,7 +112,6 @@ pub(super) fn settings(reader: &mut Reader, file: Option<&Path>) -> Settings {
             level: reader.choice("log.level", &["error", "warn", "info", "debug", "trace"].map(|level| (level, level))),
         },
         templates: templates(reader),
-        bus_kind_place,
     }
 }
 
@@ -118,8 +122,14 @@ fn bus(reader: &mut Reader, folder: &Path) -> BusSettings {
         let what = "exactly-once needs its own value of this property".to_owned();
         reader.fault_at(place, format!("{PROPERTIES}.\"{name}\""), what, "leave it out".to_owned());
     }
+    let kind = reader.choice("bus.kind", &[("embedded", BusKind::Embedded), ("kafka", BusKind::Kafka)]);
+    if kind == BusKind::Kafka && BROKERS.iter().all(|name| !kafka_properties.contains_key(*name)) {
+        let place = reader.place("bus.kind").unwrap_or_else(|| Place::whole_file("the command line"));
+        let hint = format!("set {PROPERTIES}.\"{}\" = \"host:9092,…\"", BROKERS[0]);
+        reader.fault_at(place, "bus.kind".to_owned(), "a cluster needs its brokers".to_owned(), hint);
+    }
     BusSettings {
-        kind: reader.choice("bus.kind", &[("embedded", BusKind::Embedded), ("kafka", BusKind::Kafka)]),
+        kind,
         embedded: EmbeddedSettings {
             dir: folder.join(reader.text("bus.embedded.dir", non_empty)),
             fsync: reader.choice("bus.embedded.fsync", &[("commit", Fsync::Commit), ("interval", Fsync::Interval)]),

@@ -34,8 +34,8 @@ pub use report::{Latency, Report, Row};
 pub use run::run;
 
 use crate::bus::Bus;
+use crate::clock::VirtualClock;
 use crate::domain::{Network, Span, Time};
-use crate::engine::clock::VirtualClock;
 
 /// How a demo goes.
 #[derive(Clone, Debug)]

@@ -10,8 +10,8 @@ use super::goods::Goods;
 use super::report::Report;
 use super::world::{READ_BACK, World};
 use super::{DemoOptions, Progress, Service};
+use crate::clock::{Clock, Deadline};
 use crate::domain::{Offer, Span, Time};
-use crate::engine::clock::{Clock, Deadline};
 use crate::outside::{Outputs, Writer};
 
 /// Pause between two looks at the world while wall time moves it.

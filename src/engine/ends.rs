@@ -27,11 +27,9 @@ pub fn position_of(bus: &dyn Bus, reader: &mut dyn Reader, group: &str, at: &Top
 
 /// The ends of all partitions of a topic.
 pub fn ends_of(bus: &dyn Bus, reader: &mut dyn Reader, topic: &str) -> Result<Vec<(TopicPartition, u64)>, BusError> {
-    let partitions = 0..bus.partitions(topic)?;
-    partitions
-        .map(|partition| TopicPartition::new(topic, partition))
-        .map(|at| Ok((at.clone(), reader.end(&at)?)))
-        .collect()
+    let all: Vec<_> = (0..bus.partitions(topic)?).map(|partition| TopicPartition::new(topic, partition)).collect();
+    let ends = reader.ends(&all)?;
+    Ok(all.into_iter().zip(ends).collect())
 }
 
 /// Whether every group has consumed all of its topics, as of one moment: the ends are read, then the positions, then

@@ -29,7 +29,6 @@
 //! let go.
 
 pub mod actor;
-pub mod clock;
 pub mod directory;
 pub mod ends;
 mod gate;

@@ -1,21 +1,21 @@
 //! The threads: one per worker, each stepping its worker with the program's clock until it is told to stop.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use actix::ArbiterHandle;
 
 use super::actor::{Actors, Arbiters};
-use super::clock::{Clock, Deadline};
 use super::directory::Directory;
 use super::ends;
 use super::health::Health;
 use super::settings::{POLL_WAIT_MS, Settings, backoff};
 use super::stage::Stage;
-use super::worker::{Step, Worker, WorkerError, inputs_of};
-use crate::bus::{Bus, BusError};
+use super::worker::{Step, Worker, WorkerError, group_of, inputs_of};
+use crate::bus::{Bus, BusError, Reader, TopicPartition};
+use crate::clock::{Clock, Deadline};
 
 /// The running stages of this process. Dropping it stops them and waits for them.
 pub struct Runtime {
@@ -26,6 +26,8 @@ pub struct Runtime {
     control: Arc<Control>,
     health: Health,
     threads: Vec<WorkerThread>,
+    /// For looking at ends; made on first use, and anew after an error.
+    reader: Mutex<Option<Box<dyn Reader>>>,
     /// The group and topics of each stage that was spawned.
     inputs: Vec<(String, Vec<Arc<str>>)>,
     failed: mpsc::Sender<Failure>,
@@ -94,6 +96,7 @@ impl Runtime {
             control: Arc::default(),
             health: Health::default(),
             threads: Vec::new(),
+            reader: Mutex::default(),
             inputs: Vec::new(),
             failed,
             failures,
@@ -148,8 +151,26 @@ impl Runtime {
     /// commit progress without output as soon as they are idle. To be called again, after a pause, until it says yes.
     pub fn drained(&self) -> Result<bool, BusError> {
         self.control.eager.store(true, Ordering::Release);
-        let mut reader = self.log.reader()?;
-        ends::drained(&*self.log, &mut *reader, &self.inputs)
+        self.with_reader(|reader| ends::drained(&*self.log, reader, &self.inputs))
+    }
+
+    /// Whether a stage has consumed and committed a partition up to an end.
+    pub fn reached(&self, stage: &str, at: &TopicPartition, end: u64) -> Result<bool, BusError> {
+        self.with_reader(|reader| {
+            let position = ends::position_of(&*self.log, reader, &group_of(stage), at)?;
+            ends::reached(reader, at, position, end)
+        })
+    }
+
+    fn with_reader<T>(&self, look: impl FnOnce(&mut dyn Reader) -> Result<T, BusError>) -> Result<T, BusError> {
+        let mut held = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reader = match held.take() {
+            Some(reader) => reader,
+            None => self.log.reader()?,
+        };
+        let found = look(&mut *reader)?;
+        *held = Some(reader);
+        Ok(found)
     }
 
     /// Not ready, stop polling, finish the transactions, leave the groups; within `timeout` (`shutdown.timeout`).

@@ -6,7 +6,6 @@ mod commit;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::clock::Stopwatch;
 use super::gate::SideInputs;
 use super::held::{Fetch, Table};
 use super::host::{Host, HostError};
@@ -18,6 +17,7 @@ use super::shard::Batch;
 use super::stage::Stage;
 use super::stats::WorkerStats;
 use crate::bus::{Budget, Bus, BusError, BusWorker, Polled, Reader, TopicPartition, WorkerSpec};
+use crate::clock::Stopwatch;
 use crate::domain::Time;
 use crate::planted::{self, Bug};
 use assign::Revoking;

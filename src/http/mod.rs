@@ -36,7 +36,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::accounts::AccountsShard;
 use crate::bus::Bus;
-use crate::engine::clock::Clock;
+use crate::clock::Clock;
 use crate::engine::directory::Directory;
 use crate::engine::health::Health;
 use crate::offers::OffersShard;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use crate::clock::{Clock, Stopwatch};
 use crate::domain::Time;
 use crate::domain::time::SNOWFLAKE_EPOCH_MS;
-use crate::engine::clock::{Clock, Stopwatch};
 
 /// Microseconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -19,7 +19,7 @@ use super::truth::Truth;
 use super::watcher::{Gauge, READ_BACK, Shared, lock, watch};
 use super::{BACKLOG_SPAN, Backlog, Options, Phase, Program, Progress, goods, hold, process};
 use crate::bus::{Bus, OutRecord};
-use crate::engine::clock::Clock;
+use crate::clock::Clock;
 use crate::outside::{Outputs, Writer};
 
 /// Pause while nothing is due.

@@ -72,8 +72,9 @@ impl Follower {
     pub fn follow(&self, catalogue: &Shared<Catalogue>) -> Result<(), BusError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let State { reader, positions, offers, retired, withdrawn, refused, changed } = &mut *state;
-        for (at, position) in positions {
-            let end = reader.end(at)?;
+        let all: Vec<TopicPartition> = positions.iter().map(|(at, _)| at.clone()).collect();
+        let ends = reader.ends(&all)?;
+        for ((at, position), end) in positions.iter_mut().zip(ends) {
             while *position < end {
                 let next = reader.read(at, *position, Budget::BULK, &mut |record| match self
                     .take(record, offers, withdrawn)

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::super::clock::{Deadline, SystemClock};
 use super::super::runtime::Runtime;
 use super::*;
+use crate::clock::{Deadline, SystemClock};
 
 fn runtime(bus: &SimBus) -> Runtime {
     Runtime::new(bus.connect(ProcessId(0)), Arc::new(SystemClock), settings()).unwrap()

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::super::clock::Stopwatch;
 use super::super::held::{Fetch, Held, State, Table};
 use super::super::host::Host;
 use super::super::restore::Restore;
@@ -11,6 +10,7 @@ use super::super::shard::{Decided, Shard};
 use super::super::stage::Stage;
 use super::{Step, Worker, WorkerError};
 use crate::bus::{BusError, CommitState, OutRecord, Position, TopicPartition};
+use crate::clock::Stopwatch;
 use crate::domain::Time;
 use crate::planted::{self, Bug};
 use crate::telemetry;

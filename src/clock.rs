@@ -80,6 +80,10 @@ impl Deadline {
     pub fn left(&self) -> Duration {
         self.at.saturating_duration_since(Instant::now())
     }
+
+    pub fn is_over(&self) -> bool {
+        self.left().is_zero()
+    }
 }
 
 #[cfg(test)]

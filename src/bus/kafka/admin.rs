@@ -1,0 +1,199 @@
+//! Topics as the program needs them: their settings, their partition counts, and the first positions of the groups that
+//! read them. A position that nobody ever committed must not be guessed later (`auto.offset.reset=error`).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_executor::block_on;
+use rdkafka::TopicPartitionList;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::config::FromClientConfig;
+use rdkafka::consumer::{CommitMode, Consumer};
+use rdkafka::error::RDKafkaErrorCode;
+
+use super::positions::list_of;
+use super::{CALL_WAIT, Kafka, unavailable};
+use crate::bus::{Bus, BusError, Position, Reader, TopicPartition};
+use crate::clock::Deadline;
+
+/// A cluster may take so long to make topics.
+const MAKE_WAIT: Duration = Duration::from_secs(30);
+
+/// A topic that the program needs, by its logical name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    pub topic: String,
+    pub partitions: u32,
+    /// Whether the program can't go on with another number of partitions.
+    pub exact: bool,
+    /// The topic's configuration, by Kafka's names.
+    pub settings: BTreeMap<&'static str, String>,
+}
+
+/// A topic as the cluster has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    pub topic: String,
+    pub partitions: u32,
+    pub replication: u32,
+    /// Of the settings that were asked for.
+    pub settings: BTreeMap<String, String>,
+}
+
+/// What [`Admin::create`] did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Created {
+    pub made: Vec<String>,
+    pub there: Vec<String>,
+}
+
+/// A topic that is there with another number of partitions than it must have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{topic} has {found} partitions, and topics.partitions says {wanted}: accounts would change their partitions. Set \
+     topics.partitions = {found}, or use another topics.prefix"
+)]
+pub struct Mismatch {
+    pub topic: String,
+    pub found: u32,
+    pub wanted: u32,
+}
+
+pub struct Admin<'a> {
+    kafka: &'a Kafka,
+    client: AdminClient<rdkafka::client::DefaultClientContext>,
+}
+
+impl<'a> Admin<'a> {
+    pub fn new(kafka: &'a Kafka) -> Result<Admin<'a>, BusError> {
+        Ok(Admin { kafka, client: AdminClient::from_config(&kafka.clients.admin()).map_err(unavailable)? })
+    }
+
+    /// Number of brokers that can be reached.
+    pub fn brokers(&self) -> Result<usize, BusError> {
+        Ok(self.kafka.ends.fetch_metadata(None, CALL_WAIT).map_err(unavailable)?.brokers().len())
+    }
+
+    /// The topics that are there, of those that are wanted.
+    pub fn find(&self, wanted: &[Wanted]) -> Result<Vec<Found>, BusError> {
+        let metadata = self.kafka.ends.fetch_metadata(None, CALL_WAIT).map_err(unavailable)?;
+        let mut found = Vec::new();
+        for one in wanted {
+            let name = self.kafka.names.physical(&one.topic);
+            let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == name) else { continue };
+            let replication = topic.partitions().iter().map(|partition| partition.replicas().len()).max();
+            found.push(Found {
+                topic: one.topic.clone(),
+                partitions: u32::try_from(topic.partitions().len()).unwrap_or(u32::MAX),
+                replication: replication.and_then(|count| u32::try_from(count).ok()).unwrap_or(0),
+                settings: self.settings_of(&name, one)?,
+            });
+        }
+        Ok(found)
+    }
+
+    /// Every topic whose partition count the program can't go on with.
+    pub fn mismatches(wanted: &[Wanted], found: &[Found]) -> Vec<Mismatch> {
+        let of = |one: &Wanted| found.iter().find(|found| found.topic == one.topic);
+        let wrong = wanted.iter().filter(|one| one.exact).filter_map(|one| Some((one, of(one)?)));
+        wrong
+            .filter(|(one, found)| one.partitions != found.partitions)
+            .map(|(one, found)| Mismatch { topic: one.topic.clone(), found: found.partitions, wanted: one.partitions })
+            .collect()
+    }
+
+    /// Makes the topics that are not there.
+    pub fn create(&self, wanted: &[Wanted], replication: i32) -> Result<Created, BusError> {
+        let found = self.find(wanted)?;
+        if let Some(mismatch) = Self::mismatches(wanted, &found).first() {
+            return Err(BusError::Fatal(mismatch.to_string()));
+        }
+        if found.len() == wanted.len() {
+            let there = wanted.iter().map(|one| self.kafka.names.physical(&one.topic)).collect();
+            return Ok(Created { made: Vec::new(), there });
+        }
+        let is_there = |one: &&Wanted| found.iter().any(|found| found.topic == one.topic);
+        let (there, lacking): (Vec<&Wanted>, Vec<&Wanted>) = wanted.iter().partition(is_there);
+        let name = |one: &&Wanted| self.kafka.names.physical(&one.topic);
+        let names: Vec<String> = lacking.iter().map(name).collect();
+        let topics: Vec<NewTopic<'_>> = lacking
+            .iter()
+            .zip(&names)
+            .map(|(one, name)| {
+                let partitions = i32::try_from(one.partitions).unwrap_or(i32::MAX);
+                let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(replication));
+                one.settings.iter().fold(topic, |topic, (setting, value)| topic.set(setting, value))
+            })
+            .collect();
+        let mut created = Created { made: Vec::new(), there: there.iter().map(name).collect() };
+        let options = AdminOptions::new().operation_timeout(Some(MAKE_WAIT)).request_timeout(Some(MAKE_WAIT));
+        for outcome in block_on(self.client.create_topics(&topics, &options)).map_err(unavailable)? {
+            match outcome {
+                Ok(name) => created.made.push(name),
+                Err((name, RDKafkaErrorCode::TopicAlreadyExists)) => created.there.push(name),
+                Err((name, why)) => return Err(BusError::Fatal(format!("{name} can't be made: {why}"))),
+            }
+        }
+        self.await_topics(wanted)?;
+        Ok(created)
+    }
+
+    /// Commits the first positions of groups in the topics that they read, where they have none: at the first record.
+    /// Answers how many partitions that were. No member of the group may be running.
+    pub fn first_positions(&self, inputs: &[(String, Vec<String>)]) -> Result<usize, BusError> {
+        let mut reader = self.kafka.reader()?;
+        let mut count = 0;
+        for (group, topics) in inputs {
+            let mut list = TopicPartitionList::new();
+            for topic in topics {
+                for partition in 0..self.kafka.partitions(topic)? {
+                    let at = TopicPartition::new(topic, partition);
+                    if self.kafka.position(group, &at)?.is_none() {
+                        let first = Position { offset: reader.beginning(&at)?, note: String::new() };
+                        list_of(&mut list, &self.kafka.names.physical(topic), partition, &first);
+                    }
+                }
+            }
+            if list.count() > 0 {
+                let onlooker = self.kafka.shared.onlooker(group)?;
+                onlooker.commit(&list, CommitMode::Sync).map_err(unavailable)?;
+                count += list.count();
+            }
+        }
+        Ok(count)
+    }
+
+    /// A broker may hear of new topics later than the controller that made them.
+    fn await_topics(&self, wanted: &[Wanted]) -> Result<(), BusError> {
+        const LOOK_EVERY: Duration = Duration::from_millis(50);
+        let deadline = Deadline::after(MAKE_WAIT);
+        let mut reader = self.kafka.reader()?;
+        for one in wanted {
+            // Every partition has a leader that answers.
+            while let Err(why) = ends_of(self.kafka, &mut *reader, &one.topic) {
+                if deadline.is_over() {
+                    return Err(BusError::Unavailable(format!("{} was made, and is not there yet: {why}", one.topic)));
+                }
+                std::thread::sleep(LOOK_EVERY);
+            }
+        }
+        Ok(())
+    }
+
+    fn settings_of(&self, name: &str, wanted: &Wanted) -> Result<BTreeMap<String, String>, BusError> {
+        let options = AdminOptions::new().request_timeout(Some(CALL_WAIT));
+        let all = block_on(self.client.describe_configs([&ResourceSpecifier::Topic(name)], &options));
+        let mut settings = BTreeMap::new();
+        for resource in all.map_err(unavailable)?.into_iter().flatten() {
+            let asked = resource.entries.into_iter().filter(|entry| wanted.settings.contains_key(entry.name.as_str()));
+            settings.extend(asked.map(|entry| (entry.name, entry.value.unwrap_or_default())));
+        }
+        Ok(settings)
+    }
+}
+
+/// The ends of all partitions of a topic.
+fn ends_of(kafka: &Kafka, reader: &mut dyn Reader, topic: &str) -> Result<Vec<u64>, BusError> {
+    let all: Vec<_> = (0..kafka.partitions(topic)?).map(|partition| TopicPartition::new(topic, partition)).collect();
+    reader.ends(&all)
+}

@@ -1,0 +1,206 @@
+//! How the clients of the cluster are configured. Three layers: values that suit this program, then
+//! `bus.kafka.properties`, then what exactly-once rests on, which nobody overrides.
+
+use std::collections::BTreeMap;
+
+use rdkafka::ClientConfig;
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerContext;
+use rdkafka::error::KafkaError;
+
+/// Who a client is, which only the program says, also by saying nothing.
+const IDENTITY: [&str; 4] = ["group.id", "group.instance.id", "group.protocol", "transactional.id"];
+
+/// Words in the name of a property whose value is a secret.
+const SECRET_WORDS: [&str; 4] = ["password", "secret", "pem", "jaas"];
+
+/// Makes the configurations of all clients.
+#[derive(Clone)]
+pub struct Clients {
+    properties: BTreeMap<String, String>,
+}
+
+/// Which records a consumer sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isolation {
+    Committed,
+    /// Everything: its ends count the records of open transactions too.
+    Uncommitted,
+}
+
+impl Clients {
+    pub fn new(properties: BTreeMap<String, String>) -> Clients {
+        Clients { properties }
+    }
+
+    /// Brokers, security and the like: all that an administrator needs.
+    pub fn admin(&self) -> ClientConfig {
+        self.layered(&[], &[])
+    }
+
+    /// A member of a group. `name` orders members, so that a group whose members come back hands out alike.
+    pub fn member(&self, group: &str, name: &str) -> ClientConfig {
+        let suited = [
+            ("client.id", name),
+            ("session.timeout.ms", "10000"),
+            ("max.poll.interval.ms", "60000"),
+            // With the default of a second, fetching stands still for that long whenever the queue was full.
+            ("fetch.queue.backoff.ms", "5"),
+            ("fetch.error.backoff.ms", "50"),
+            ("fetch.wait.max.ms", "100"),
+            ("queued.max.messages.kbytes", "65536"),
+            ("reconnect.backoff.max.ms", "1000"),
+        ];
+        let forced = [
+            ("group.id", group),
+            ("group.protocol", "classic"),
+            // Eager: a transaction that is committed while partitions are revoked still succeeds.
+            ("partition.assignment.strategy", "range"),
+        ];
+        self.layered(&suited, &[&forced[..], &consumer(Isolation::Committed)].concat())
+    }
+
+    /// A consumer that is in no group and reads what it is told to.
+    pub fn reader(&self, isolation: Isolation) -> ClientConfig {
+        let suited = [
+            ("client.id", "pay-by-tweet.reader"),
+            ("fetch.queue.backoff.ms", "5"),
+            ("fetch.error.backoff.ms", "50"),
+            ("fetch.wait.max.ms", "10"),
+            // Of each partition that is being read.
+            ("queued.max.messages.kbytes", "8192"),
+            ("reconnect.backoff.max.ms", "1000"),
+        ];
+        self.layered(&suited, &consumer(isolation))
+    }
+
+    /// A consumer that only asks where a group stands, or commits for it while nobody is in it.
+    pub fn onlooker(&self, group: &str) -> ClientConfig {
+        let suited = [("client.id", "pay-by-tweet.onlooker"), ("reconnect.backoff.max.ms", "1000")];
+        let forced = [("group.id", group), ("group.protocol", "classic")];
+        self.layered(&suited, &[&forced[..], &consumer(Isolation::Committed)].concat())
+    }
+
+    /// The producer of a worker.
+    pub fn producer(&self, transactional_id: &str) -> ClientConfig {
+        let suited = [
+            ("client.id", transactional_id),
+            ("transaction.timeout.ms", "5000"),
+            ("linger.ms", "0"),
+            ("compression.type", "lz4"),
+            // Transactions back to back meet markers of the last that are still being written, for a millisecond or so.
+            ("retry.backoff.ms", "1"),
+            ("reconnect.backoff.max.ms", "1000"),
+        ];
+        let forced = [
+            ("transactional.id", transactional_id),
+            ("enable.idempotence", "true"),
+            ("acks", "all"),
+            ("partitioner", "murmur2_random"),
+        ];
+        self.layered(&suited, &forced)
+    }
+
+    /// The properties that were set, secrets left out, for logs and errors.
+    pub fn described(&self) -> String {
+        let shown = self.properties.iter().map(|(name, value)| match is_secret(name) {
+            true => format!("{name}=[hidden]"),
+            false => format!("{name}={value}"),
+        });
+        shown.collect::<Vec<_>>().join(" ")
+    }
+
+    fn layered(&self, suited: &[(&str, &str)], forced: &[(&str, &str)]) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        for (name, value) in suited {
+            config.set(*name, *value);
+        }
+        for (name, value) in self.properties.iter().filter(|(name, _)| !IDENTITY.contains(&name.as_str())) {
+            config.set(name, value);
+        }
+        for (name, value) in forced {
+            config.set(*name, *value);
+        }
+        config.set_log_level(RDKafkaLogLevel::Info);
+        config
+    }
+}
+
+/// Whether a property's value must not be shown.
+pub fn is_secret(name: &str) -> bool {
+    SECRET_WORDS.iter().any(|word| name.contains(word))
+}
+
+fn consumer(isolation: Isolation) -> Vec<(&'static str, &'static str)> {
+    let level = match isolation {
+        Isolation::Committed => "read_committed",
+        Isolation::Uncommitted => "read_uncommitted",
+    };
+    vec![
+        ("isolation.level", level),
+        ("auto.offset.reset", "error"),
+        ("check.crcs", "true"),
+        ("enable.auto.commit", "false"),
+        ("enable.auto.offset.store", "false"),
+        ("enable.partition.eof", "true"),
+        ("allow.auto.create.topics", "false"),
+    ]
+}
+
+/// Passes what librdkafka says to the program's log, and nothing else.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Quiet;
+
+impl ClientContext for Quiet {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        tell(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::warn!(%error, reason, "kafka");
+    }
+}
+
+impl ConsumerContext for Quiet {}
+
+/// A line of librdkafka's log as one of ours.
+pub fn tell(level: RDKafkaLogLevel, facility: &str, message: &str) {
+    match level {
+        // Consumers are given the producers' properties too, and the other way round.
+        _ if facility == "CONFWARN" => tracing::debug!(facility, message, "librdkafka"),
+        RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
+            tracing::warn!(facility, message, "librdkafka");
+        }
+        RDKafkaLogLevel::Warning | RDKafkaLogLevel::Notice => tracing::warn!(facility, message, "librdkafka"),
+        RDKafkaLogLevel::Info => tracing::info!(facility, message, "librdkafka"),
+        RDKafkaLogLevel::Debug => tracing::debug!(facility, message, "librdkafka"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_exactly_once_rests_on_is_not_overridden() {
+        let names = ["group.id", "isolation.level", "transactional.id", "acks", "enable.idempotence", "partitioner"];
+        let clients = Clients::new(names.map(|name| (name.to_owned(), "mine".to_owned())).into());
+        let is_mine = |config: &ClientConfig, name| config.get(name) == Some("mine");
+        let consumers = [clients.member("g", "n"), clients.reader(Isolation::Uncommitted), clients.onlooker("g")];
+        for consumer in &consumers {
+            assert!(!is_mine(consumer, "group.id") && !is_mine(consumer, "isolation.level"));
+        }
+        let producer = clients.producer("t");
+        assert!(names[2..].iter().all(|name| !is_mine(&producer, name)));
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let set =
+            [("sasl.password", "p1"), ("ssl.key.pem", "p2"), ("sasl.oauthbearer.client.secret", "p3"), ("a", "b")];
+        let clients = Clients::new(set.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+        let shown = clients.described();
+        assert!(!shown.contains("p1") && !shown.contains("p2") && !shown.contains("p3") && shown.contains("a=b"));
+    }
+}

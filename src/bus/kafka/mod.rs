@@ -1,0 +1,142 @@
+//! The log on a Kafka cluster, by librdkafka.
+//!
+//! ```text
+//!              one thread a worker                         one thread a worker
+//!  group ──▶ member ──▶ poll ──▶ engine ──▶ send ──▶ transactions ──▶ producer ──▶ cluster
+//!             (names, positions, native)              (outcome)
+//!  cluster ──▶ reader: committed records, ends with open transactions counted
+//! ```
+//!
+//! - [`clients`]: how every client is configured, and which properties nobody may set.
+//! - `native`: batches, queues of chosen partitions, the bell. The only unsafe code.
+//! - `member`: a member of a group: assignment, positions, records.
+//! - `transactions`, `producer`, `outcome`: a worker's transactions, and what each answer means.
+//! - `reader`: restores, taps, ends.
+//! - [`admin`]: topics as the program needs them.
+//! - `names`, `positions`: the cluster's names and the group's offsets as ours.
+
+pub mod admin;
+pub mod clients;
+mod member;
+mod names;
+mod native;
+mod outcome;
+mod positions;
+mod producer;
+mod reader;
+mod transactions;
+mod worker;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rdkafka::TopicPartitionList;
+use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+
+use self::clients::{Clients, Isolation, Quiet};
+use self::names::Names;
+use self::positions::{Committed, committed_of};
+use self::reader::KafkaReader;
+use self::worker::KafkaWorker;
+use super::{Bus, BusError, BusWorker, Position, Reader, TopicPartition, WorkerSpec};
+
+/// A look-up on the cluster may take so long.
+const CALL_WAIT: Duration = Duration::from_secs(5);
+
+/// A cluster.
+pub struct Kafka {
+    clients: Clients,
+    names: Names,
+    /// Sees uncommitted records; in no group.
+    ends: Arc<BaseConsumer<Quiet>>,
+    shared: Arc<Shared>,
+}
+
+/// What is asked for once.
+struct Shared {
+    clients: Clients,
+    names: Names,
+    onlookers: Mutex<HashMap<String, Arc<BaseConsumer<Quiet>>>>,
+    partitions: Mutex<HashMap<String, u32>>,
+}
+
+impl Kafka {
+    /// `properties`: librdkafka's, `bootstrap.servers` among them; `prefix`: `topics.prefix`. Connects on first use.
+    pub fn new(properties: BTreeMap<String, String>, prefix: &str) -> Result<Kafka, BusError> {
+        let clients = Clients::new(properties);
+        let names = Names::new(prefix);
+        let config = clients.reader(Isolation::Uncommitted);
+        let ends = BaseConsumer::from_config_and_context(&config, Quiet);
+        let ends = ends.map_err(|why| BusError::Fatal(format!("bus.kafka.properties: {why}")))?;
+        tracing::info!(properties = clients.described(), "kafka");
+        let shared = Shared {
+            clients: clients.clone(),
+            names: names.clone(),
+            onlookers: Mutex::default(),
+            partitions: Mutex::default(),
+        };
+        Ok(Kafka { clients, names, ends: Arc::new(ends), shared: Arc::new(shared) })
+    }
+}
+
+impl Shared {
+    /// A consumer of a group's name that never joins it.
+    fn onlooker(&self, group: &str) -> Result<Arc<BaseConsumer<Quiet>>, BusError> {
+        let mut onlookers = self.onlookers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(onlooker) = onlookers.get(group) {
+            return Ok(onlooker.clone());
+        }
+        let config = self.clients.onlooker(&self.names.physical(group));
+        let onlooker = Arc::new(BaseConsumer::from_config_and_context(&config, Quiet).map_err(unavailable)?);
+        onlookers.insert(group.to_owned(), onlooker.clone());
+        Ok(onlooker)
+    }
+}
+
+impl Bus for Kafka {
+    fn worker(&self, spec: WorkerSpec) -> Result<Box<dyn BusWorker>, BusError> {
+        Ok(Box::new(KafkaWorker::open(self.shared.clone(), spec)?))
+    }
+
+    fn reader(&self) -> Result<Box<dyn Reader>, BusError> {
+        let config = self.clients.reader(Isolation::Committed);
+        Ok(Box::new(KafkaReader::new(&config, self.names.clone(), self.ends.clone())?))
+    }
+
+    fn partitions(&self, topic: &str) -> Result<u32, BusError> {
+        if let Some(count) = self.shared.partitions.lock().unwrap_or_else(PoisonError::into_inner).get(topic) {
+            return Ok(*count);
+        }
+        let name = self.names.physical(topic);
+        let metadata = self.ends.fetch_metadata(Some(&name), CALL_WAIT).map_err(unavailable)?;
+        let found = metadata.topics().iter().find(|one| one.name() == name);
+        let count = found.filter(|one| one.error().is_none()).map_or(0, |one| one.partitions().len());
+        if count == 0 {
+            return Err(BusError::Fatal(format!(
+                "the cluster has no topic \"{name}\"; `pay-by-tweet topics create` makes all that are needed"
+            )));
+        }
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        self.shared.partitions.lock().unwrap_or_else(PoisonError::into_inner).insert(topic.to_owned(), count);
+        Ok(count)
+    }
+
+    fn position(&self, group: &str, at: &TopicPartition) -> Result<Option<Position>, BusError> {
+        let onlooker = self.shared.onlooker(group)?;
+        let mut list = TopicPartitionList::new();
+        list.add_partition(&self.names.physical(&at.topic), at.partition as i32);
+        let committed = onlooker.committed_offsets(list, CALL_WAIT).map_err(unavailable)?;
+        match committed.elements().first().map(committed_of) {
+            Some(Ok(Committed::At(position))) => Ok(Some(position)),
+            Some(Ok(Committed::Nowhere)) | None => Ok(None),
+            Some(Err(why)) => Err(unavailable(why)),
+        }
+    }
+}
+
+fn unavailable(why: KafkaError) -> BusError {
+    BusError::Unavailable(why.to_string())
+}

@@ -1,0 +1,158 @@
+//! Reads committed records of any partition, outside every group. Ends come from a handle of their own that sees
+//! uncommitted records: a `read_committed` one would give the last stable offset, and a restore would miss what was
+//! committed above an open transaction (KAFKA-10167).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::clients::Quiet;
+use super::names::Names;
+use super::native::{Doorbell, Fetched, Fetcher};
+use super::{CALL_WAIT, unavailable};
+use crate::bus::{Budget, BusError, Reader, RecordRef, TopicPartition};
+use crate::clock::Deadline;
+
+/// A read waits so long for the first record or the end.
+const READ_WAIT: Duration = Duration::from_millis(100);
+/// The first read of a partition waits longer: connections are made, and what lies there is not known at all.
+const FIRST_READ_WAIT: Duration = Duration::from_secs(5);
+/// Longest sleep while records are awaited; the bell ends it earlier.
+const NAP_MAX: Duration = Duration::from_millis(50);
+/// Partitions that go on being fetched, so that the next read of theirs finds what came.
+const OPEN_MAX: usize = 16;
+
+pub struct KafkaReader {
+    // Above the client, so that they are dropped first.
+    open: Vec<Open>,
+    bell: Arc<Doorbell>,
+    names: Names,
+    headers: Vec<(String, Vec<u8>)>,
+    consumer: BaseConsumer<Quiet>,
+    ends: Arc<BaseConsumer<Quiet>>,
+}
+
+/// A partition that is being fetched.
+struct Open {
+    at: TopicPartition,
+    fetcher: Fetcher,
+    /// The next offset that it will give.
+    next: u64,
+}
+
+impl KafkaReader {
+    pub fn new(config: &ClientConfig, names: Names, ends: Arc<BaseConsumer<Quiet>>) -> Result<KafkaReader, BusError> {
+        let consumer = BaseConsumer::from_config_and_context(config, Quiet).map_err(unavailable)?;
+        let bell = Arc::new(Doorbell::default());
+        Ok(KafkaReader { open: Vec::new(), bell, names, headers: Vec::new(), consumer, ends })
+    }
+
+    fn watermarks(&self, at: &TopicPartition) -> Result<(u64, u64), BusError> {
+        let topic = self.names.physical(&at.topic);
+        let partition = i32::try_from(at.partition).unwrap_or(i32::MAX);
+        let (low, high) = self.ends.fetch_watermarks(&topic, partition, CALL_WAIT).map_err(unavailable)?;
+        Ok((u64::try_from(low).unwrap_or(0), u64::try_from(high).unwrap_or(0)))
+    }
+
+    /// The partition's place in `open`, fetching from this offset on, and whether it did so before.
+    fn opened(&mut self, at: &TopicPartition, from: u64) -> Result<(usize, bool), BusError> {
+        let index = match self.open.iter().position(|open| open.at == *at) {
+            Some(index) if self.open[index].next == from => return Ok((index, true)),
+            Some(index) => index,
+            None => {
+                if self.open.len() >= OPEN_MAX {
+                    self.open.remove(0);
+                }
+                let topic = self.names.physical(&at.topic);
+                let partition = i32::try_from(at.partition).unwrap_or(i32::MAX);
+                let fetcher = Fetcher::new(self.consumer.client().native_ptr(), &topic, partition, &self.bell);
+                let fetcher = fetcher.ok_or_else(|| BusError::Fatal(format!("{topic}-{partition} can't be read")))?;
+                self.open.push(Open { at: at.clone(), fetcher, next: from });
+                self.open.len() - 1
+            }
+        };
+        let open = &mut self.open[index];
+        open.next = from;
+        if let Err(why) = open.fetcher.start(from) {
+            self.open.remove(index);
+            return Err(BusError::Unavailable(format!("{}-{} can't be read: {why}", at.topic, at.partition)));
+        }
+        Ok((index, false))
+    }
+}
+
+impl Reader for KafkaReader {
+    fn beginning(&mut self, at: &TopicPartition) -> Result<u64, BusError> {
+        Ok(self.watermarks(at)?.0)
+    }
+
+    fn end(&mut self, at: &TopicPartition) -> Result<u64, BusError> {
+        Ok(self.watermarks(at)?.1)
+    }
+
+    fn ends(&mut self, all: &[TopicPartition]) -> Result<Vec<u64>, BusError> {
+        let mut list = TopicPartitionList::new();
+        for at in all {
+            let mut element = list.add_partition(&self.names.physical(&at.topic), at.partition as i32);
+            // In place of a time: the latest offset (ListOffsets, timestamp -1).
+            element.set_offset(Offset::End).map_err(unavailable)?;
+        }
+        let found = self.ends.offsets_for_times(list, CALL_WAIT).map_err(unavailable)?;
+        let ends = found.elements().into_iter().map(|element| {
+            element.error()?;
+            Ok(element.offset().to_raw().and_then(|end| u64::try_from(end).ok()).unwrap_or(0))
+        });
+        ends.collect::<Result<_, _>>().map_err(unavailable)
+    }
+
+    fn read(
+        &mut self,
+        at: &TopicPartition,
+        from: u64,
+        budget: Budget,
+        visit: &mut dyn FnMut(RecordRef<'_>),
+    ) -> Result<u64, BusError> {
+        let (index, goes_on) = self.opened(at, from)?;
+        let deadline = Deadline::after(if goes_on { READ_WAIT } else { FIRST_READ_WAIT });
+        let KafkaReader { open, headers, consumer, bell, .. } = self;
+        let Open { fetcher, next, .. } = &mut open[index];
+        let (mut left, mut failure, mut ended) = (budget, None, false);
+        while left.records_max > 0 && left.bytes_max > 0 && failure.is_none() && !ended {
+            let taken = fetcher.take(left.records_max, &mut |fetched| match fetched {
+                Fetched::Message(message) => {
+                    message.headers(headers);
+                    *next = message.offset + 1;
+                    left.records_max = left.records_max.saturating_sub(1);
+                    let bytes = message.key.map_or(0, <[u8]>::len) + message.value.map_or(0, <[u8]>::len);
+                    left.bytes_max = left.bytes_max.saturating_sub(bytes);
+                    let (key, value, offset, timestamp) =
+                        (message.key, message.value, message.offset, message.timestamp);
+                    visit(RecordRef { offset, timestamp, key, value, headers });
+                }
+                Fetched::End(offset) => (*next, ended) = (offset.max(*next), true),
+                Fetched::Error(why) => failure = Some(why),
+            });
+            if taken > 0 {
+                continue;
+            }
+            let patience = deadline.left();
+            if *next > from || patience.is_zero() {
+                break;
+            }
+            bell.wait(patience.min(NAP_MAX));
+            // Logs, and errors of the whole client: they pass, or are told with the next call that they concern.
+            drop(consumer.poll(Duration::ZERO));
+        }
+        let next = *next;
+        match failure {
+            None => Ok(next),
+            Some(why) => {
+                open.remove(index);
+                Err(BusError::Unavailable(format!("{}-{} can't be read: {why}", at.topic, at.partition)))
+            }
+        }
+    }
+}

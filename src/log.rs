@@ -1,0 +1,93 @@
+//! The log that the settings name, opened; and for a cluster, the topics that it must have.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::bus::embedded::Embedded;
+use crate::bus::kafka::Kafka;
+use crate::bus::kafka::admin::{Admin, Wanted};
+use crate::bus::{Bus, BusError};
+use crate::clock::Clock;
+use crate::config::{BusKind, Settings};
+use crate::engine::worker::group_of;
+use crate::pipeline::{COMPACTED, embedded_options, topics};
+use crate::screen::side::{OFFERS, SIDE_INPUTS};
+
+/// Topics that only this program reads and writes. An inbox and its changelog have as many partitions as each other.
+const INTERNAL: [&str; 4] = ["accounts.inbox", "accounts.changelog", "offers.inbox", "offers.changelog"];
+
+/// What an inbox is kept for: above the longest outage.
+const INBOX_RETENTION_MS: u64 = 7 * DAY_MS;
+/// Tombstones outlive the longest outage and the restore after it.
+const TOMBSTONE_RETENTION_MS: u64 = 7 * DAY_MS;
+/// Older versions of an offer tell which tags people were given; they outlive every conversation.
+const OFFERS_LAG_MS: u64 = 30 * DAY_MS;
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// Opens the log for running on it. `Taken`: another program holds the folder.
+pub fn open(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Arc<dyn Bus>, BusError> {
+    Ok(match settings.bus.kind {
+        BusKind::Embedded => Arc::new(Embedded::open(&settings.bus.embedded.dir, embedded_options(settings, clock))?),
+        BusKind::Kafka => {
+            let kafka = open_kafka(settings)?;
+            ensure_topics(&kafka, settings)?;
+            Arc::new(kafka)
+        }
+    })
+}
+
+pub fn open_kafka(settings: &Settings) -> Result<Kafka, BusError> {
+    Kafka::new(settings.bus.kafka_properties.clone(), &settings.topics.prefix)
+}
+
+/// Every topic that a cluster must have under these settings. All are stamped by the broker: event times as old as a
+/// backfill's would meet retention at once.
+pub fn wanted_topics(settings: &Settings) -> Vec<Wanted> {
+    let one = |topic: String| {
+        let mut config = BTreeMap::from([("message.timestamp.type", "LogAppendTime".to_owned())]);
+        if COMPACTED.contains(&topic.as_str()) || topic == OFFERS {
+            config.insert("cleanup.policy", "compact".to_owned());
+            config.insert("delete.retention.ms", TOMBSTONE_RETENTION_MS.to_string());
+        }
+        if topic == OFFERS {
+            config.insert("min.compaction.lag.ms", OFFERS_LAG_MS.to_string());
+        }
+        if topic.ends_with(".inbox") {
+            config.insert("retention.ms", INBOX_RETENTION_MS.to_string());
+        }
+        let exact = INTERNAL.contains(&topic.as_str());
+        Wanted { topic, partitions: settings.topics.partitions, exact, settings: config }
+    };
+    topics(settings).into_iter().map(one).collect()
+}
+
+/// The groups of the stages, and the topics that each reads.
+pub fn inputs(settings: &Settings) -> Vec<(String, Vec<String>)> {
+    let posts = settings.sources.iter().map(|source| source.topic.clone());
+    let screen = SIDE_INPUTS.into_iter().map(str::to_owned).chain(posts).collect();
+    vec![
+        (group_of("screen"), screen),
+        (group_of("accounts"), vec!["accounts.inbox".to_owned()]),
+        (group_of("offers"), vec!["offers.inbox".to_owned()]),
+    ]
+}
+
+/// Refuses a cluster that lacks a topic, or has one whose partition count would send accounts elsewhere.
+pub fn ensure_topics(kafka: &Kafka, settings: &Settings) -> Result<(), BusError> {
+    let wanted = wanted_topics(settings);
+    let found = Admin::new(kafka)?.find(&wanted)?;
+    let lacks = |one: &&Wanted| !found.iter().any(|found| found.topic == one.topic);
+    let lacking: Vec<&str> = wanted.iter().filter(lacks).map(|one| one.topic.as_str()).collect();
+    if !lacking.is_empty() {
+        return Err(BusError::Fatal(format!(
+            "the cluster lacks {} of {} topics ({}); `pay-by-tweet topics create` makes them",
+            lacking.len(),
+            wanted.len(),
+            lacking.join(", ")
+        )));
+    }
+    match Admin::mismatches(&wanted, &found).first() {
+        Some(mismatch) => Err(BusError::Fatal(mismatch.to_string())),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,39 @@
+//! The program on a real Kafka broker. One broker serves all tests of this file; each has topics of its own prefix.
+
+#[path = "kafka/cluster.rs"]
+mod cluster;
+#[path = "kafka/promises.rs"]
+mod promises;
+#[path = "kafka/runs.rs"]
+mod runs;
+mod support;
+
+use cluster::Cluster;
+
+#[test]
+fn one_broker_serves_them_all() {
+    let mut cluster = Cluster::start(1);
+    timed("records_and_positions_are_committed_together", || {
+        promises::records_and_positions_are_committed_together(&cluster)
+    });
+    timed("aborted_transactions_are_not_seen", || promises::aborted_transactions_are_not_seen(&cluster));
+    timed("reads_come_past_markers", || promises::reads_come_past_markers(&cluster));
+    timed("ends_count_open_transactions", || promises::ends_count_open_transactions(&cluster));
+    timed("a_second_life_fences_the_first", || promises::a_second_life_fences_the_first(&cluster));
+    timed("partitions_that_moved_are_fenced", || promises::partitions_that_moved_are_fenced(&cluster));
+    timed("seeks_replay", || promises::seeks_replay(&cluster));
+    timed("preferred_topics_come_first", || promises::preferred_topics_come_first(&cluster));
+    timed("the_brokers_clock_is_told", || promises::the_brokers_clock_is_told(&cluster));
+    timed("the_worked_example_comes_out_as_written", || runs::the_worked_example_comes_out_as_written(&cluster));
+    timed("a_firehose_comes_out_as_on_the_embedded_log", || {
+        runs::a_firehose_comes_out_as_on_the_embedded_log(&cluster)
+    });
+    timed("mistakes_are_told", || runs::mistakes_are_told(&cluster));
+    timed("a_broker_may_be_killed", || promises::a_broker_may_be_killed(&mut cluster));
+}
+
+fn timed(name: &str, test: impl FnOnce()) {
+    let begun = std::time::Instant::now();
+    test();
+    println!("{name}: {:.1} s", begun.elapsed().as_secs_f64());
+}

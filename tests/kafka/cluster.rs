@@ -1,0 +1,205 @@
+//! A real cluster for tests: brokers of `tests/kafka/pom.xml` in KRaft mode, each broker and controller at once, on
+//! free ports and fresh folders. It is killed when the value is dropped.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use pay_by_tweet::bus::kafka::Kafka;
+use pay_by_tweet::bus::kafka::admin::Admin;
+
+/// Any id does: the folders are fresh.
+const CLUSTER_ID: &str = "cGF5LWJ5LXR3ZWV0LXRlcw";
+/// A broker that is not up by then never will be.
+const UP_WITHIN: Duration = Duration::from_secs(90);
+
+pub struct Cluster {
+    dir: tempfile::TempDir,
+    nodes: Vec<Node>,
+}
+
+struct Node {
+    id: usize,
+    port: u16,
+    controller: u16,
+    child: Option<Child>,
+}
+
+impl Cluster {
+    /// Starts so many nodes and waits until all can be reached.
+    pub fn start(count: usize) -> Cluster {
+        let dir = tempfile::tempdir().expect("a folder for the brokers");
+        let nodes = (1..=count).map(|id| Node { id, port: free_port(), controller: free_port(), child: None });
+        let mut cluster = Cluster { dir, nodes: nodes.collect() };
+        for index in 0..count {
+            cluster.format(index);
+            cluster.launch(index);
+        }
+        cluster.await_all();
+        cluster
+    }
+
+    pub fn bootstrap(&self) -> String {
+        self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)).collect::<Vec<_>>().join(",")
+    }
+
+    /// `bus.kafka.properties` for this cluster.
+    pub fn properties(&self) -> BTreeMap<String, String> {
+        BTreeMap::from([("bootstrap.servers".to_owned(), self.bootstrap())])
+    }
+
+    /// A client of this cluster for topics of this prefix.
+    pub fn kafka(&self, prefix: &str) -> Kafka {
+        Kafka::new(self.properties(), prefix).expect("the properties are good")
+    }
+
+    /// The broker is gone from one moment to the next.
+    pub fn kill(&mut self, index: usize) {
+        if let Some(mut child) = self.nodes[index].child.take() {
+            drop(child.stdin.take());
+            child.wait().expect("a killed broker ends");
+        }
+    }
+
+    /// Starts a broker again that was killed, with what it left on disk; waits until all are up.
+    pub fn revive(&mut self, index: usize) {
+        self.launch(index);
+        self.await_all();
+    }
+
+    fn await_all(&self) {
+        let kafka = self.kafka("");
+        let admin = Admin::new(&kafka).expect("an admin client");
+        let begun = Instant::now();
+        while admin.brokers().unwrap_or(0) < self.nodes.len() {
+            assert!(begun.elapsed() < UP_WITHIN, "the brokers are not up:\n{}", self.logs());
+        }
+    }
+
+    fn folder(&self, index: usize) -> PathBuf {
+        self.dir.path().join(format!("node-{}", self.nodes[index].id))
+    }
+
+    fn format(&self, index: usize) {
+        let folder = self.folder(index);
+        fs::create_dir_all(&folder).expect("a folder for the broker");
+        fs::write(folder.join("server.properties"), self.config(index)).expect("the broker's configuration");
+        let output = java(&["-XX:TieredStopAtLevel=1"], "kafka.tools.StorageTool")
+            .args(["format", "-t", CLUSTER_ID, "-c"])
+            .arg(folder.join("server.properties"))
+            .output()
+            .expect("java runs");
+        assert!(output.status.success(), "formatting failed: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    fn launch(&mut self, index: usize) {
+        let folder = self.folder(index);
+        let log = File::options().create(true).append(true).open(folder.join("log")).expect("a log file");
+        // The broker goes when its shell's input ends: when it is killed here, and when this process dies.
+        let mut broker = java(&["-Xmx400m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"], "kafka.Kafka");
+        broker.arg(folder.join("server.properties"));
+        let child = Command::new("sh")
+            .args(["-c", "\"$@\" </dev/null & broker=$!; cat >/dev/null; kill -9 $broker; wait $broker", "sh"])
+            .arg(broker.get_program())
+            .args(broker.get_args())
+            .stdin(Stdio::piped())
+            .stdout(log.try_clone().expect("a file can be shared"))
+            .stderr(log)
+            .spawn()
+            .expect("a shell runs");
+        self.nodes[index].child = Some(child);
+    }
+
+    fn config(&self, index: usize) -> String {
+        let node = &self.nodes[index];
+        let voters = self.nodes.iter().map(|one| format!("{}@127.0.0.1:{}", one.id, one.controller));
+        let voters = voters.collect::<Vec<_>>().join(",");
+        let replicas = self.nodes.len().min(3);
+        let in_sync = replicas.min(2);
+        format!(
+            "process.roles=broker,controller\n\
+             node.id={id}\n\
+             listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
+             advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
+             controller.listener.names=CONTROLLER\n\
+             controller.quorum.voters={voters}\n\
+             log.dirs={dir}\n\
+             auto.create.topics.enable=false\n\
+             offsets.topic.num.partitions=4\n\
+             offsets.topic.replication.factor={replicas}\n\
+             transaction.state.log.num.partitions=4\n\
+             transaction.state.log.replication.factor={replicas}\n\
+             transaction.state.log.min.isr={in_sync}\n\
+             transaction.abort.timed.out.transaction.cleanup.interval.ms=1000\n\
+             group.initial.rebalance.delay.ms=0\n\
+             log.cleaner.dedupe.buffer.size=4194304\n",
+            id = node.id,
+            port = node.port,
+            controller = node.controller,
+            dir = self.folder(index).join("data").display(),
+        )
+    }
+
+    /// The ends of the brokers' logs.
+    fn logs(&self) -> String {
+        let tails = (0..self.nodes.len()).map(|index| tail(&self.folder(index).join("log")));
+        tails.collect::<Vec<_>>().join("\n--\n")
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for index in 0..self.nodes.len() {
+            self.kill(index);
+        }
+    }
+}
+
+/// Java with the broker's jars.
+fn java(options: &[&str], class: &str) -> Command {
+    let mut command = Command::new("java");
+    command.args(options).arg("-cp").arg(jars().join("*")).arg(class);
+    command
+}
+
+/// The broker's jars, fetched once.
+fn jars() -> &'static Path {
+    static JARS: OnceLock<PathBuf> = OnceLock::new();
+    JARS.get_or_init(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let jars = root.join("target/kafka/jars");
+        let has = |name: &str| Command::new(name).arg("-version").output().is_ok_and(|output| output.status.success());
+        assert!(
+            has("java"),
+            "tests of Kafka need Java 17 (on Debian or Ubuntu: apt-get install openjdk-17-jre-headless)"
+        );
+        if !jars.is_dir() {
+            assert!(has("mvn"), "tests of Kafka fetch the broker with Maven (apt-get install maven)");
+            let pom = root.join("tests/kafka/pom.xml");
+            let status = Command::new("mvn").args(["-q", "-B", "-f"]).arg(pom).arg("package").status();
+            assert!(status.is_ok_and(|status| status.success()), "Maven did not fetch the broker");
+        }
+        jars
+    })
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("it is bound").port()
+}
+
+fn tail(path: &Path) -> String {
+    const BYTES: u64 = 4000;
+    let mut text = String::new();
+    if let Ok(mut file) = File::open(path) {
+        let len = file.metadata().map_or(0, |metadata| metadata.len());
+        let _ = file.seek(SeekFrom::Start(len.saturating_sub(BYTES)));
+        let _ = file.read_to_string(&mut text);
+    }
+    text
+}

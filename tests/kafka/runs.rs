@@ -1,0 +1,144 @@
+//! The whole program as its users run it, with a real broker in place of the folder: the same commands, the same
+//! outputs.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use super::cluster::Cluster;
+use super::support::example::{assert_as_written, lines, shared};
+use super::support::firehose::{Firehose, Plan, Post};
+use super::support::outputs::Outputs;
+use super::support::{House, asked, first_seed};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_pay-by-tweet");
+
+/// A configuration, on the cluster or as it is.
+struct Site<'a> {
+    config: &'a Path,
+    /// (brokers, `topics.prefix`)
+    kafka: Option<(String, String)>,
+}
+
+impl<'a> Site<'a> {
+    fn folder(config: &'a Path) -> Site<'a> {
+        Site { config, kafka: None }
+    }
+
+    /// On the cluster, with topics of its own that are made first.
+    fn on(config: &'a Path, cluster: &Cluster, prefix: &str) -> Site<'a> {
+        let site = Site { config, kafka: Some((cluster.bootstrap(), prefix.to_owned())) };
+        site.succeed(&["topics", "create"]);
+        site.succeed(&["topics", "describe"]);
+        site.succeed(&["check", "--online"]);
+        site
+    }
+
+    fn call(&self, args: &[&str]) -> Output {
+        let mut command = Command::new(PROGRAM);
+        command.args(args).arg("--config").arg(self.config);
+        if let Some((brokers, prefix)) = &self.kafka {
+            command
+                .env("PAY_BY_TWEET__BUS__KIND", "kafka")
+                .env("PAY_BY_TWEET__BUS__KAFKA__PROPERTIES__BOOTSTRAP_SERVERS", brokers)
+                .env("PAY_BY_TWEET__TOPICS__PREFIX", prefix)
+                .env("PAY_BY_TWEET__HTTP__LISTEN", "127.0.0.1:0");
+        }
+        command.output().expect("the program starts")
+    }
+
+    fn succeed(&self, args: &[&str]) -> Vec<u8> {
+        let output = self.call(args);
+        let (said, told) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{args:?}: {}\n{told}\n{said}", output.status);
+        output.stdout
+    }
+
+    fn tap(&self, topic: &str) -> Vec<Value> {
+        let stdout = self.succeed(&["tap", topic]);
+        let lines = stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        lines.map(|line| serde_json::from_slice(line).expect("tap prints JSON")).collect()
+    }
+}
+
+/// The worked example of the contract.
+pub fn the_worked_example_comes_out_as_written(cluster: &Cluster) {
+    let Some(folder) = shared("contract") else { return };
+    let config = folder.join("config.toml");
+    let site = Site::on(&config, cluster, "example.");
+    let input = |topic: &str| format!("{topic}={}", folder.join(format!("{topic}.jsonl")).display());
+    assert!(!lines(&folder.join("tweets.jsonl")).is_empty());
+    site.succeed(&["run", "--input", &input("accounts.links"), "--input", &input("tweets")]);
+    assert_as_written(&folder, |topic| {
+        let records = site.tap(topic).into_iter();
+        records.map(|line| (line["key"].as_str().map(str::to_owned), line["value"].clone())).collect()
+    });
+    let audit = String::from_utf8(site.succeed(&["audit"])).expect("UTF-8");
+    println!("{audit}");
+}
+
+/// A firehose of full-size posts gives the very outputs of the embedded log, record for record and key for key.
+pub fn a_firehose_comes_out_as_on_the_embedded_log(cluster: &Cluster) {
+    let posts = asked("POSTS", 20_000) as usize;
+    let plan = Plan {
+        seed: first_seed(),
+        posts,
+        shoppers: posts as u64 / 100,
+        partitions: 1,
+        span_ms: 3_600_000,
+        disorder_ms: 0,
+        scarce: false,
+        stops: true,
+    };
+    println!("{plan:?}");
+    let house = House::new("idle_after = \"0s\"\n", "");
+    let firehose = Firehose::new(plan);
+    let write = |name: &str, lines: Vec<Vec<u8>>| {
+        let path = house.dir.path().join(name);
+        std::fs::write(&path, [lines.join(&b'\n'), vec![b'\n']].concat()).expect("the folder is writable");
+        path.display().to_string()
+    };
+    let links = format!("accounts.links={}", write("links.jsonl", firehose.links().collect()));
+    let tweets = firehose.of_partition(0).iter().map(Post::record).collect();
+    let tweets = format!("tweets={}", write("tweets.jsonl", tweets));
+    let args = ["run", "--input", &links, "--input", &tweets];
+    let folder = Site::folder(&house.config);
+    folder.succeed(&args);
+    let mut expected = Outputs::of(|topic| folder.tap(topic));
+    assert!(expected.count("payments.authorized") > 0, "these inputs try nothing");
+    let site = Site::on(&house.config, cluster, "firehose.");
+    site.succeed(&args);
+    let mut found = Outputs::of(|topic| site.tap(topic));
+    // They name offsets, which markers move.
+    let dead = "dead-letters";
+    assert!(found.count(dead) > 0 && found.count(dead) == expected.count(dead));
+    found.0.remove(dead);
+    expected.0.remove(dead);
+    found.assert_same(&expected, "Kafka against the embedded log");
+    println!("{} payments, {} replies", expected.count("payments.authorized"), expected.count("replies"));
+    site.succeed(&["audit"]);
+}
+
+/// Commands say what is wrong, and what to do.
+pub fn mistakes_are_told(cluster: &Cluster) {
+    let house = House::new("idle_after = \"0s\"\n", "");
+    let lacking = Site { config: &house.config, kafka: Some((cluster.bootstrap(), "nowhere.".to_owned())) };
+    let told = |site: &Site<'_>, args: &[&str]| {
+        let output = site.call(args);
+        assert!(!output.status.success(), "{args:?} succeeds");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    for command in [&["run"][..], &["check", "--online"]] {
+        assert!(told(&lacking, command).contains("topics create"));
+    }
+    let site = Site::on(&house.config, cluster, "mistakes.");
+    let again = String::from_utf8(site.succeed(&["topics", "create"])).expect("UTF-8");
+    assert!(again.starts_with("0 topics made") && again.contains("positions of 0 partitions"), "{again}");
+    let other = House::new("idle_after = \"0s\"\n", "[topics]\npartitions = 7\n");
+    let other = Site { config: &other.config, kafka: site.kafka.clone() };
+    for command in [&["run"][..], &["topics", "create"]] {
+        let why = told(&other, command);
+        assert!(why.contains("topics.partitions says 7"), "{why}");
+    }
+}
