@@ -93,13 +93,12 @@ impl Stages {
         let accounts = accounts::Setup {
             rules: settings.rules(uuid_of),
             texts: settings.texts(),
-            pressure: pressure.clone(),
             dead_letter_body: settings.dead_letters_body,
         };
         let offers = offers::Setup { texts: settings.texts(), uuid_of, dead_letter_body: settings.dead_letters_body };
         Ok(Stages {
-            screen: Arc::new(ScreenStage { setup, pressure }),
-            accounts: Arc::new(AccountsStage { setup: Arc::new(accounts) }),
+            screen: Arc::new(ScreenStage { setup, pressure: pressure.clone() }),
+            accounts: Arc::new(AccountsStage { setup: Arc::new(accounts), pressure }),
             offers: Arc::new(OffersStage { setup: Arc::new(offers) }),
         })
     }

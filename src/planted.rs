@@ -104,6 +104,8 @@ bugs! {
     GateNeverShut,
     /// The gate waits for the side inputs of its own worker alone. Breaks I9.
     GateSeesOwnOnly,
+    /// Under pressure every source waits, also the one that event time waits for. Breaks I10.
+    PressureHoldsAll,
     // What a batch changed, taken back or written down.
     /// Of two open layers the older one is taken back first. Breaks I6.
     TakenBackOldestFirst,

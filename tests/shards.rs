@@ -9,7 +9,6 @@ use pay_by_tweet::accounts::{self, AccountsShard};
 use pay_by_tweet::bus::{OutRecord, TopicPartition};
 use pay_by_tweet::config::{OfferSpec, Settings};
 use pay_by_tweet::domain::*;
-use pay_by_tweet::engine::pressure::Pressure;
 use pay_by_tweet::engine::shard::{Batch, Clocks, InRecord, Item, Shard};
 use pay_by_tweet::offers::{self, OffersShard};
 use pay_by_tweet::wire::internal;
@@ -124,12 +123,8 @@ struct Pair {
 impl Pair {
     fn fresh() -> (AccountsShard, OffersShard) {
         let settings = settings();
-        let setup = accounts::Setup {
-            rules: settings.rules(uuid_of),
-            texts: settings.texts(),
-            pressure: Pressure::default(),
-            dead_letter_body: false,
-        };
+        let setup =
+            accounts::Setup { rules: settings.rules(uuid_of), texts: settings.texts(), dead_letter_body: false };
         let offers = offers::Setup { texts: settings.texts(), uuid_of, dead_letter_body: false };
         (
             AccountsShard::new(Arc::new(setup), TopicPartition::new("accounts.inbox", 0)),

@@ -13,7 +13,6 @@ use pay_by_tweet::domain::{
     AccountId, AccountMessage, InboxRecord, Link, LinkChange, LinkMessage, Network, Offer, PostForm, PostId,
     PostIntent, Tag, Terms, Time,
 };
-use pay_by_tweet::engine::pressure::Pressure;
 use pay_by_tweet::engine::shard::{Batch, Clocks, InRecord, Item, Shard};
 use pay_by_tweet::wire::internal::encode_inbox;
 use pay_by_tweet::wire::uuids::uuid_of;
@@ -84,12 +83,7 @@ fn judge_alone(terms: &Arc<Terms>) {
 
 fn shard() -> AccountsShard {
     let settings = Settings::of_text(None, std::iter::empty()).expect("the shipped settings are valid");
-    let setup = Setup {
-        rules: settings.rules(uuid_of),
-        texts: settings.texts(),
-        pressure: Pressure::default(),
-        dead_letter_body: false,
-    };
+    let setup = Setup { rules: settings.rules(uuid_of), texts: settings.texts(), dead_letter_body: false };
     AccountsShard::new(Arc::new(setup), TopicPartition::new("accounts.inbox", 0))
 }
 

@@ -13,7 +13,7 @@ use crate::domain::watermark::Watermark;
 use crate::domain::{
     AccountId, AccountMessage, DeletedPost, InboxRecord, LinkChange, Network, Rules, Terms, Tick, Time,
 };
-use crate::engine::pressure::{Pressure, PressureGauge};
+use crate::engine::pressure::Standing;
 use crate::engine::shard::{Batch, Decided, InRecord, Item, RestoreError, Shard};
 use crate::planted::{self, Bug};
 use crate::telemetry;
@@ -24,8 +24,6 @@ use crate::wire::texts::Texts;
 pub struct Setup {
     pub rules: Rules,
     pub texts: Texts,
-    /// Set while some shard keeps so much that posts must pause; the screen reads it.
-    pub pressure: Pressure,
     /// `dead_letters.body`.
     pub dead_letter_body: bool,
 }
@@ -39,7 +37,6 @@ pub struct AccountsShard {
     /// One copy of the terms of each offer version, however many purchases hold them.
     terms: HashMap<(String, u64), Arc<Terms>>,
     layers: VecDeque<Layer>,
-    gauge: PressureGauge,
 }
 
 /// What an open batch changed besides the table.
@@ -66,7 +63,6 @@ pub const WATERMARK_KEY: &[u8] = b"watermark";
 impl AccountsShard {
     pub fn new(setup: Arc<Setup>, at: TopicPartition) -> AccountsShard {
         AccountsShard {
-            gauge: setup.pressure.gauge(),
             setup,
             at,
             table: Table::default(),
@@ -179,10 +175,10 @@ impl AccountsShard {
         }
     }
 
-    /// Above a quarter over the bound posts pause; new buys are refused from the bound on.
-    fn press(&mut self) {
+    /// From the bound on new buys are refused, from a quarter over it the sources of posts wait for each other.
+    fn standing(&self) -> Standing {
         let bound = self.setup.rules.limits.kept_bytes_per_shard;
-        self.gauge.set(self.table.kept_bytes() >= bound.saturating_add(bound / 4));
+        Standing::Keeper { full: self.table.kept_bytes() >= bound.saturating_add(bound / 4) }
     }
 }
 
@@ -211,8 +207,7 @@ impl Shard for AccountsShard {
         if let Some(layer) = self.layers.back_mut() {
             layer.counts = std::mem::take(&mut out.counts);
         }
-        self.press();
-        Decided { records: out.records, note: None }
+        Decided { records: out.records, note: None, standing: Some(self.standing()) }
     }
 
     fn committed(&mut self) {

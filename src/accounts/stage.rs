@@ -5,10 +5,12 @@ use std::sync::Arc;
 use super::codec;
 use super::shard::{AccountsShard, Setup};
 use crate::bus::{RecordRef, Subscription, TopicPartition};
+use crate::engine::pressure::Pressure;
 use crate::engine::stage::{Admitted, Gate, Stage};
 
 pub struct AccountsStage {
     pub setup: Arc<Setup>,
+    pub pressure: Pressure,
 }
 
 impl Stage for AccountsStage {
@@ -36,5 +38,9 @@ impl Stage for AccountsStage {
 
     fn gate(&self) -> Gate {
         Gate::None
+    }
+
+    fn pressure(&self) -> Option<&Pressure> {
+        Some(&self.pressure)
     }
 }

@@ -233,6 +233,30 @@ impl TopicPartition {
 impl Budget {
     /// A poll's worth for a restore or a tap.
     pub const BULK: Budget = Budget { records_max: 10_000, bytes_max: 8 << 20 };
+
+    /// Takes a record of this many bytes off what is left; the last one may be larger than that.
+    pub fn spend(&mut self, bytes: usize) {
+        self.records_max = self.records_max.saturating_sub(1);
+        self.bytes_max = self.bytes_max.saturating_sub(bytes);
+    }
+
+    pub fn is_used_up(&self) -> bool {
+        self.records_max == 0 || self.bytes_max == 0
+    }
+}
+
+impl RecordRef<'_> {
+    /// Bytes of key and value.
+    pub fn bytes(&self) -> usize {
+        self.key.map_or(0, <[u8]>::len) + self.value.map_or(0, <[u8]>::len)
+    }
+}
+
+/// The ends of all partitions of a topic.
+pub fn ends_of(bus: &dyn Bus, reader: &mut dyn Reader, topic: &str) -> Result<Vec<(TopicPartition, u64)>, BusError> {
+    let all: Vec<_> = (0..bus.partitions(topic)?).map(|partition| TopicPartition::new(topic, partition)).collect();
+    let ends = reader.ends(&all)?;
+    Ok(all.into_iter().zip(ends).collect())
 }
 
 /// Kafka's default partitioner: `toPositive(murmur2(key)) % partitions`, seed 0x9747b28c

@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::bus::kafka::admin::Admin;
-use crate::bus::{Bus, BusError};
+use crate::bus::{Bus, BusError, ends_of};
 use crate::config::{BusKind, ConfigErrors, Settings};
-use crate::engine::ends::ends_of;
 use crate::log::{ensure_topics, inputs, open_kafka};
 use crate::pipeline::Producer;
 

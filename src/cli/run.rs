@@ -12,11 +12,10 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{Misconfigured, Outcome};
 use crate::app::{App, StageSet};
-use crate::bus::{Bus, BusError, TopicPartition};
+use crate::bus::{Bus, BusError, TopicPartition, ends_of};
 use crate::clock::SystemClock;
 use crate::config::{BusKind, IdleBy, Settings};
 use crate::domain::{SourceId, Span};
-use crate::engine::ends::ends_of;
 use crate::feed::{Feeder, Input, LOOK_EVERY};
 use crate::pacing::Pacing;
 use crate::screen::setup::Topology;

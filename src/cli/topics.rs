@@ -72,7 +72,9 @@ fn create(settings: &Settings, replication: Option<u16>) -> Outcome {
 fn describe(settings: &Settings) -> Outcome {
     let kafka = open_kafka(settings)?;
     let wanted = wanted_topics(settings);
-    let found = Admin::new(&kafka)?.find(&wanted)?;
+    let admin = Admin::new(&kafka)?;
+    let found = admin.find(&wanted)?;
+    let settings = admin.settings(&found)?;
     let (mut text, mut differs) = (String::new(), false);
     for one in &wanted {
         let Some(topic) = found.iter().find(|found| found.topic == one.topic) else {
@@ -86,7 +88,8 @@ fn describe(settings: &Settings) -> Outcome {
             write!(text, " (topics.partitions is {})", one.partitions)?;
         }
         for (name, value) in &one.settings {
-            let has = topic.settings.get(*name).map_or("nothing", String::as_str);
+            let has =
+                settings.get(&one.topic).and_then(|of_topic| of_topic.get(*name)).map_or("nothing", String::as_str);
             let same = has == value;
             differs |= !same;
             write!(text, ", {name}={has}")?;

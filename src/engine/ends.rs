@@ -1,7 +1,7 @@
 //! Whether a group has consumed a partition up to an end. Offsets have gaps, so a position may stay short of the end
 //! for ever: what counts is that no committed record and no open transaction lies between.
 
-use crate::bus::{Budget, Bus, BusError, Reader, TopicPartition};
+use crate::bus::{Budget, Bus, BusError, Reader, TopicPartition, ends_of};
 
 /// A glance: enough to see whether there is a record at all.
 const GLANCE: Budget = Budget { records_max: 1, bytes_max: 64 << 10 };
@@ -23,13 +23,6 @@ pub fn position_of(bus: &dyn Bus, reader: &mut dyn Reader, group: &str, at: &Top
         Some(position) => Ok(position.offset),
         None => reader.beginning(at),
     }
-}
-
-/// The ends of all partitions of a topic.
-pub fn ends_of(bus: &dyn Bus, reader: &mut dyn Reader, topic: &str) -> Result<Vec<(TopicPartition, u64)>, BusError> {
-    let all: Vec<_> = (0..bus.partitions(topic)?).map(|partition| TopicPartition::new(topic, partition)).collect();
-    let ends = reader.ends(&all)?;
-    Ok(all.into_iter().zip(ends).collect())
 }
 
 /// Whether every group has consumed all of its topics, as of one moment: the ends are read, then the positions, then

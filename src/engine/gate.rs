@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use super::ends::{ends_of, position_of, reached};
+use super::ends::{position_of, reached};
 use super::settings::GATE_POLL_MS;
 use super::stage::Gate;
-use crate::bus::{Bus, BusError, Reader, TopicPartition};
+use crate::bus::{Bus, BusError, Reader, TopicPartition, ends_of};
 use crate::domain::Time;
 use crate::planted::{self, Bug};
 

@@ -3,6 +3,7 @@
 use crate::bus::{OutRecord, TopicPartition};
 use crate::domain::Time;
 pub use crate::engine::log_clock::Clocks;
+use crate::engine::pressure::Standing;
 use crate::wire::dead_letters::{DeadLetter, dead_letter};
 
 /// A copied input record, as a shard reads it.
@@ -41,6 +42,8 @@ pub struct Decided {
     pub records: Vec<OutRecord>,
     /// Replaces the position's note; `None` keeps it.
     pub note: Option<String>,
+    /// What it means for back-pressure, where the shard has a part in it.
+    pub standing: Option<Standing>,
 }
 
 /// The state of one partition of one stage. Pure: the same calls give the same records. A batch that was decided is

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::pressure::Pressure;
 use super::shard::Shard;
 use crate::bus::{BusError, RecordRef, Subscription, TopicPartition};
 use crate::domain::{Span, Time};
@@ -33,9 +34,9 @@ pub trait Stage: Send + Sync + 'static {
     /// Which topics must have been forwarded before posts are taken.
     fn gate(&self) -> Gate;
 
-    /// Posts pause while this is true (see [`super::pressure::Pressure`]); side inputs flow on.
-    fn paused(&self) -> bool {
-        false
+    /// Where its shards' standings go, and what holds its posts back; side inputs flow on.
+    fn pressure(&self) -> Option<&Pressure> {
+        None
     }
 
     /// By how much our clock may differ from the log's before it is no longer believed; `None` where none matters.

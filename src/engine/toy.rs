@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::pressure::{Pressure, Standing};
 use super::shard::{Batch, Decided, Item, RestoreError, Shard};
 use super::stage::{Admitted, Gate, Stage};
 use crate::bus::{OutRecord, RecordRef, Subscription, TopicPartition};
@@ -15,7 +15,7 @@ use crate::domain::Time;
 pub struct Toy {
     pub gated: bool,
     pub idle: bool,
-    pub paused: Arc<AtomicBool>,
+    pub pressure: Pressure,
 }
 
 #[derive(Clone, Debug)]
@@ -79,8 +79,8 @@ impl Stage for Toy {
         if self.gated { Gate::Some(vec!["side".into()]) } else { Gate::None }
     }
 
-    fn paused(&self) -> bool {
-        self.paused.load(Ordering::Acquire)
+    fn pressure(&self) -> Option<&Pressure> {
+        Some(&self.pressure)
     }
 
     fn wants_idle(&self) -> bool {
@@ -115,7 +115,9 @@ impl Shard for ToyShard {
             records.push(self.record("out", b"tick", format!("{}:{}", batch.now.0, batch.at_end)));
         }
         self.layers.push_back(layer);
-        Decided { records, note: (!batch.items.is_empty()).then(|| self.seen.to_string()) }
+        let standing = Standing::Source { mark: Some(Time(self.seen as i64)), at_end: batch.at_end };
+        let note = (!batch.items.is_empty()).then(|| self.seen.to_string());
+        Decided { records, note, standing: Some(standing) }
     }
 
     fn committed(&mut self) {

@@ -293,6 +293,11 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
         let had_records = batches.iter().any(|(_, batch)| batch.records > 0);
         self.stats.batches += batches.len() as u64;
         let decided = self.host.decide(batches)?;
+        if let Some(pressure) = self.stage.pressure() {
+            for (at, decided) in shards.iter().zip(&decided) {
+                decided.standing.into_iter().for_each(|standing| pressure.tell(at, standing));
+            }
+        }
         let unit = Unit::new(shards, decided, &mut self.held);
         if self.in_flight.is_some() && !planted::is(Bug::AheadSentEarly) {
             self.ahead = Some(unit);

@@ -283,7 +283,7 @@ impl Shard for OffersShard {
         }
         out.flush(&self.setup.texts);
         self.changelog(&mut out);
-        Decided { records: out.records, note: None }
+        Decided { records: out.records, ..Decided::default() }
     }
 
     fn committed(&mut self) {

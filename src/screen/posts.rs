@@ -13,6 +13,7 @@ use crate::domain::{
     AccountId, AccountMessage, DeletedPost, Deletion, FunnelDelta, InboxRecord, Network, OfferMessage, OffersRecord,
     SourceId, Span, Tick, Time,
 };
+use crate::engine::pressure::Standing;
 use crate::engine::shard::{Batch, Clocks, Decided, InRecord, Item};
 use crate::planted::{self, Bug};
 use crate::telemetry;
@@ -100,7 +101,8 @@ impl PostsShard {
         out.flush_mentions();
         self.layers.push_back((before, std::mem::take(&mut out.counts)));
         let note = (self.progress != before).then(|| self.progress.note());
-        Decided { records: out.records, note }
+        let standing = Standing::Source { mark: self.progress.told, at_end: batch.at_end };
+        Decided { records: out.records, note, standing: Some(standing) }
     }
 
     pub fn committed(&mut self) {

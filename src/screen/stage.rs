@@ -63,8 +63,8 @@ impl Stage for ScreenStage {
         Gate::Some(SIDE_INPUTS.iter().map(|topic| Arc::from(*topic)).collect())
     }
 
-    fn paused(&self) -> bool {
-        self.pressure.is_set()
+    fn pressure(&self) -> Option<&Pressure> {
+        Some(&self.pressure)
     }
 
     fn skew_max(&self) -> Option<Span> {

@@ -97,10 +97,9 @@ impl Checks {
         let setup = accounts::Setup {
             rules: settings.rules(uuid_of),
             texts: settings.texts(),
-            pressure: Pressure::default(),
             dead_letter_body: settings.dead_letters_body,
         };
-        let accounts_stage = AccountsStage { setup: Arc::new(setup) };
+        let accounts_stage = AccountsStage { setup: Arc::new(setup), pressure: Pressure::default() };
         let body = settings.dead_letters_body;
         let setup = offers::Setup { texts: settings.texts(), uuid_of, dead_letter_body: body };
         let offers_stage = OffersStage { setup: Arc::new(setup) };

@@ -23,6 +23,8 @@ pub struct Plan {
     pub partitions: Partitions,
     /// Sources are live: idle ones move by the clock (DESIGN section 6).
     pub live: bool,
+    /// Shards are over their bound from start to end, so that sources wait for those behind them all the time.
+    pub pressed: bool,
     /// It is the log's clock that may go back, else the processes'. If both did, nothing would tell a post of today
     /// from one of the future.
     pub log_lags: bool,
@@ -153,6 +155,7 @@ const SPAN_DIVISOR: i64 = 3;
 pub(super) const SCHEDULE_STREAM: u64 = 0x5eed_0001;
 pub(super) const BUS_STREAM: u64 = 0x5eed_0002;
 const PLAN_STREAM: u64 = 0x5eed_0003;
+const PRESSURE_STREAM: u64 = 0x5eed_0004;
 
 impl Plan {
     /// Draws the plan of a seed; `base` is the shipped configuration.
@@ -180,6 +183,7 @@ impl Plan {
             processes: draw_processes(rng),
             partitions,
             live,
+            pressed: SmallRng::seed_from_u64(seed ^ (PRESSURE_STREAM << 32)).random_bool(0.25),
             log_lags: rng.random_bool(0.3),
             spells: draw_spells(rng),
             kinds: Kinds::ALL,

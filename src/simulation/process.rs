@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::plan::ProcessPlan;
+use super::plan::{Plan, ProcessPlan};
 use crate::bus::sim::{ProcessId, SimBus};
-use crate::bus::{Bus, BusError};
-use crate::config::Settings;
+use crate::bus::{Bus, BusError, TopicPartition};
 use crate::domain::{Span, Time};
 use crate::engine;
 use crate::engine::host::Inline;
+use crate::engine::pressure::Standing;
 use crate::engine::settings::backoff;
 use crate::engine::stage::Stage;
 use crate::engine::stats::WorkerStats;
@@ -126,13 +126,17 @@ impl Process {
     }
 
     /// Starts the program anew. An error is one that it would end with.
-    pub fn start(&mut self, log: &SimBus, settings: &Settings, topology: Topology, now: Time) -> anyhow::Result<()> {
-        let mut settings = settings.clone();
+    pub fn start(&mut self, log: &SimBus, plan: &Plan, topology: Topology, now: Time) -> anyhow::Result<()> {
+        let mut settings = plan.settings.clone();
         let life = if self.plan.stable_instance { 0 } else { self.starts };
         settings.instance_id = Some(format!("p{}-{life}", self.id.0));
         self.starts += 1;
         let bus = log.connect(self.id);
         let stages = Stages::new(&settings, &*bus, topology)?;
+        if plan.pressed {
+            let somebody = TopicPartition::new("accounts.inbox", u32::MAX);
+            stages.screen.pressure.tell(&somebody, Standing::Keeper { full: true });
+        }
         let engine = engine_settings(&settings);
         let mut members = Vec::new();
         for slot in 0..self.plan.workers {

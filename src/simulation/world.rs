@@ -141,7 +141,7 @@ impl<'a> World<'a> {
         let topology = Topology::new(self.sources(), self.plan.live);
         let process = &mut self.processes[index];
         self.bus.resume(process.id);
-        let started = process.start(&self.bus, &self.plan.settings, topology, self.now);
+        let started = process.start(&self.bus, self.plan, topology, self.now);
         self.counts.starts += 1;
         self.trace.act(self.now, &[1, index as u64], || match &started {
             Ok(()) => format!("p{index} starts"),

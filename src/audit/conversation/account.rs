@@ -76,8 +76,10 @@ impl Account {
     pub fn read(&mut self, message: &AccountMessage, now: Now<'_>) {
         let asked = match message {
             // That a place in line was served is no answer to the asking, and waits its turn behind the answers.
-            AccountMessage::Stock(StockAnswer { verdict: StockVerdict::Freed { .. }, .. }) => None,
-            AccountMessage::Stock(StockAnswer { verdict: StockVerdict::Exhausted { .. }, .. }) => None,
+            AccountMessage::Stock(StockAnswer {
+                verdict: StockVerdict::Freed { .. } | StockVerdict::Exhausted { .. },
+                ..
+            }) => None,
             AccountMessage::Stock(answer) => self.asked.iter_mut().find(|(asked, _)| *asked == answer.purchase),
             _ => None,
         };

@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use futures_executor::block_on;
 use rdkafka::TopicPartitionList;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, NewTopic, OwnedResourceSpecifier, ResourceSpecifier, TopicReplication,
+};
 use rdkafka::config::FromClientConfig;
 use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
 
 use super::positions::list_of;
 use super::{CALL_WAIT, Kafka, unavailable};
-use crate::bus::{Bus, BusError, Position, Reader, TopicPartition};
+use crate::bus::{Bus, BusError, Position, TopicPartition, ends_of};
 use crate::clock::Deadline;
 
 /// A cluster may take so long to make topics.
@@ -36,8 +38,6 @@ pub struct Found {
     pub topic: String,
     pub partitions: u32,
     pub replication: u32,
-    /// Of the settings that were asked for.
-    pub settings: BTreeMap<String, String>,
 }
 
 /// What [`Admin::create`] did.
@@ -66,7 +66,7 @@ pub struct Admin<'a> {
 
 impl<'a> Admin<'a> {
     pub fn new(kafka: &'a Kafka) -> Result<Admin<'a>, BusError> {
-        Ok(Admin { kafka, client: AdminClient::from_config(&kafka.clients.admin()).map_err(unavailable)? })
+        Ok(Admin { kafka, client: AdminClient::from_config(&kafka.shared.clients.admin()).map_err(unavailable)? })
     }
 
     /// Number of brokers that can be reached.
@@ -79,14 +79,13 @@ impl<'a> Admin<'a> {
         let metadata = self.kafka.ends.fetch_metadata(None, CALL_WAIT).map_err(unavailable)?;
         let mut found = Vec::new();
         for one in wanted {
-            let name = self.kafka.names.physical(&one.topic);
+            let name = self.kafka.shared.names.physical(&one.topic);
             let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == name) else { continue };
             let replication = topic.partitions().iter().map(|partition| partition.replicas().len()).max();
             found.push(Found {
                 topic: one.topic.clone(),
                 partitions: u32::try_from(topic.partitions().len()).unwrap_or(u32::MAX),
                 replication: replication.and_then(|count| u32::try_from(count).ok()).unwrap_or(0),
-                settings: self.settings_of(&name, one)?,
             });
         }
         Ok(found)
@@ -108,13 +107,9 @@ impl<'a> Admin<'a> {
         if let Some(mismatch) = Self::mismatches(wanted, &found).first() {
             return Err(BusError::Fatal(mismatch.to_string()));
         }
-        if found.len() == wanted.len() {
-            let there = wanted.iter().map(|one| self.kafka.names.physical(&one.topic)).collect();
-            return Ok(Created { made: Vec::new(), there });
-        }
         let is_there = |one: &&Wanted| found.iter().any(|found| found.topic == one.topic);
         let (there, lacking): (Vec<&Wanted>, Vec<&Wanted>) = wanted.iter().partition(is_there);
-        let name = |one: &&Wanted| self.kafka.names.physical(&one.topic);
+        let name = |one: &&Wanted| self.kafka.shared.names.physical(&one.topic);
         let names: Vec<String> = lacking.iter().map(name).collect();
         let topics: Vec<NewTopic<'_>> = lacking
             .iter()
@@ -126,6 +121,9 @@ impl<'a> Admin<'a> {
             })
             .collect();
         let mut created = Created { made: Vec::new(), there: there.iter().map(name).collect() };
+        if topics.is_empty() {
+            return Ok(created);
+        }
         let options = AdminOptions::new().operation_timeout(Some(MAKE_WAIT)).request_timeout(Some(MAKE_WAIT));
         for outcome in block_on(self.client.create_topics(&topics, &options)).map_err(unavailable)? {
             match outcome {
@@ -150,7 +148,7 @@ impl<'a> Admin<'a> {
                     let at = TopicPartition::new(topic, partition);
                     if self.kafka.position(group, &at)?.is_none() {
                         let first = Position { offset: reader.beginning(&at)?, note: String::new() };
-                        list_of(&mut list, &self.kafka.names.physical(topic), partition, &first);
+                        list_of(&mut list, &self.kafka.shared.names.physical(topic), partition, &first);
                     }
                 }
             }
@@ -180,20 +178,22 @@ impl<'a> Admin<'a> {
         Ok(())
     }
 
-    fn settings_of(&self, name: &str, wanted: &Wanted) -> Result<BTreeMap<String, String>, BusError> {
+    /// The configuration of topics that are there, by topic and Kafka's names.
+    pub fn settings(&self, found: &[Found]) -> Result<BTreeMap<String, BTreeMap<String, String>>, BusError> {
+        if found.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let names: Vec<String> = found.iter().map(|one| self.kafka.shared.names.physical(&one.topic)).collect();
+        let specifiers: Vec<ResourceSpecifier<'_>> = names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
         let options = AdminOptions::new().request_timeout(Some(CALL_WAIT));
-        let all = block_on(self.client.describe_configs([&ResourceSpecifier::Topic(name)], &options));
         let mut settings = BTreeMap::new();
-        for resource in all.map_err(unavailable)?.into_iter().flatten() {
-            let asked = resource.entries.into_iter().filter(|entry| wanted.settings.contains_key(entry.name.as_str()));
-            settings.extend(asked.map(|entry| (entry.name, entry.value.unwrap_or_default())));
+        for resource in block_on(self.client.describe_configs(&specifiers, &options)).map_err(unavailable)? {
+            let resource = resource.map_err(|why| BusError::Unavailable(format!("a topic's settings: {why}")))?;
+            if let OwnedResourceSpecifier::Topic(name) = resource.specifier {
+                let entries = resource.entries.into_iter().map(|entry| (entry.name, entry.value.unwrap_or_default()));
+                settings.insert(self.kafka.shared.names.logical(&name, 0).topic.to_string(), entries.collect());
+            }
         }
         Ok(settings)
     }
-}
-
-/// The ends of all partitions of a topic.
-fn ends_of(kafka: &Kafka, reader: &mut dyn Reader, topic: &str) -> Result<Vec<u64>, BusError> {
-    let all: Vec<_> = (0..kafka.partitions(topic)?).map(|partition| TopicPartition::new(topic, partition)).collect();
-    reader.ends(&all)
 }

@@ -20,11 +20,10 @@ use super::clients::tell;
 use super::names::Names;
 use super::native::{Doorbell, Fetched, Origin, Queue, high_watermark};
 use super::positions::{Committed, committed_of, list_of};
+use super::{CALL_WAIT, unavailable};
 use crate::bus::{Budget, BusError, Polled, Position, RecordRef, Subscription, TopicPartition};
 use crate::clock::Deadline;
 
-/// Seeks and look-ups of positions may take so long.
-const CALL_WAIT: Duration = Duration::from_secs(5);
 /// A bell that was missed costs so much at most.
 const NAP_MAX: Duration = Duration::from_millis(100);
 /// Group events served in one poll.
@@ -261,7 +260,7 @@ impl Member {
         visit: &mut dyn FnMut(&TopicPartition, RecordRef<'_>),
     ) -> Result<(), BusError> {
         let mut failure = None;
-        while left.records_max > 0 && left.bytes_max > 0 && failure.is_none() {
+        while !left.is_used_up() && failure.is_none() {
             let Member { preferred, ordinary, rows, places, names, headers, .. } = self;
             let queue = if class == Class::Preferred { preferred } else { ordinary };
             let taken = queue.take(left.records_max, &mut |origin, topic, fetched| {
@@ -269,14 +268,10 @@ impl Member {
                 let row = &mut rows[index];
                 match fetched {
                     Fetched::Message(message) if message.offset >= row.next && row.running => {
-                        message.headers(headers);
-                        left.records_max = left.records_max.saturating_sub(1);
-                        let bytes = message.key.map_or(0, <[u8]>::len) + message.value.map_or(0, <[u8]>::len);
-                        left.bytes_max = left.bytes_max.saturating_sub(bytes);
-                        row.next = message.offset + 1;
-                        let (key, value, offset, timestamp) =
-                            (message.key, message.value, message.offset, message.timestamp);
-                        visit(&row.at, RecordRef { offset, timestamp, key, value, headers });
+                        let record = message.lend(headers);
+                        row.next = record.offset + 1;
+                        left.spend(record.bytes());
+                        visit(&row.at, record);
                     }
                     // Fetched before a seek or pause.
                     Fetched::Message(_) => {}
@@ -369,10 +364,6 @@ fn complain(why: RDKafkaErrorCode, at: Option<&TopicPartition>) -> Result<(), Bu
 fn is_denied(why: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode::{GroupAuthorizationFailed, TopicAuthorizationFailed};
     matches!(why, GroupAuthorizationFailed | TopicAuthorizationFailed)
-}
-
-fn unavailable(why: KafkaError) -> BusError {
-    BusError::Unavailable(why.to_string())
 }
 
 impl GroupEvents {

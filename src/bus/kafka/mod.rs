@@ -48,14 +48,12 @@ const CALL_WAIT: Duration = Duration::from_secs(5);
 
 /// A cluster.
 pub struct Kafka {
-    clients: Clients,
-    names: Names,
     /// Sees uncommitted records; in no group.
     ends: Arc<BaseConsumer<Quiet>>,
     shared: Arc<Shared>,
 }
 
-/// What is asked for once.
+/// What the workers need of it too, and what is asked for once.
 struct Shared {
     clients: Clients,
     names: Names,
@@ -67,18 +65,13 @@ impl Kafka {
     /// `properties`: librdkafka's, `bootstrap.servers` among them; `prefix`: `topics.prefix`. Connects on first use.
     pub fn new(properties: BTreeMap<String, String>, prefix: &str) -> Result<Kafka, BusError> {
         let clients = Clients::new(properties);
-        let names = Names::new(prefix);
         let config = clients.reader(Isolation::Uncommitted);
         let ends = BaseConsumer::from_config_and_context(&config, Quiet);
         let ends = ends.map_err(|why| BusError::Fatal(format!("bus.kafka.properties: {why}")))?;
         tracing::info!(properties = clients.described(), "kafka");
-        let shared = Shared {
-            clients: clients.clone(),
-            names: names.clone(),
-            onlookers: Mutex::default(),
-            partitions: Mutex::default(),
-        };
-        Ok(Kafka { clients, names, ends: Arc::new(ends), shared: Arc::new(shared) })
+        let shared =
+            Shared { clients, names: Names::new(prefix), onlookers: Mutex::default(), partitions: Mutex::default() };
+        Ok(Kafka { ends: Arc::new(ends), shared: Arc::new(shared) })
     }
 }
 
@@ -102,15 +95,15 @@ impl Bus for Kafka {
     }
 
     fn reader(&self) -> Result<Box<dyn Reader>, BusError> {
-        let config = self.clients.reader(Isolation::Committed);
-        Ok(Box::new(KafkaReader::new(&config, self.names.clone(), self.ends.clone())?))
+        let config = self.shared.clients.reader(Isolation::Committed);
+        Ok(Box::new(KafkaReader::new(&config, self.shared.names.clone(), self.ends.clone())?))
     }
 
     fn partitions(&self, topic: &str) -> Result<u32, BusError> {
         if let Some(count) = self.shared.partitions.lock().unwrap_or_else(PoisonError::into_inner).get(topic) {
             return Ok(*count);
         }
-        let name = self.names.physical(topic);
+        let name = self.shared.names.physical(topic);
         let metadata = self.ends.fetch_metadata(Some(&name), CALL_WAIT).map_err(unavailable)?;
         let found = metadata.topics().iter().find(|one| one.name() == name);
         let count = found.filter(|one| one.error().is_none()).map_or(0, |one| one.partitions().len());
@@ -127,7 +120,7 @@ impl Bus for Kafka {
     fn position(&self, group: &str, at: &TopicPartition) -> Result<Option<Position>, BusError> {
         let onlooker = self.shared.onlooker(group)?;
         let mut list = TopicPartitionList::new();
-        list.add_partition(&self.names.physical(&at.topic), at.partition as i32);
+        list.add_partition(&self.shared.names.physical(&at.topic), at.partition as i32);
         let committed = onlooker.committed_offsets(list, CALL_WAIT).map_err(unavailable)?;
         match committed.elements().first().map(committed_of) {
             Some(Ok(Committed::At(position))) => Ok(Some(position)),

@@ -12,6 +12,7 @@ use rdkafka::bindings as sys;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::types::RDKafka;
 
+use crate::bus::RecordRef;
 use crate::domain::Time;
 
 /// Rings when any of the queues that hold it stops being empty.
@@ -52,9 +53,9 @@ pub enum Fetched<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Message<'a> {
     pub offset: u64,
-    pub timestamp: Time,
-    pub key: Option<&'a [u8]>,
-    pub value: Option<&'a [u8]>,
+    timestamp: Time,
+    key: Option<&'a [u8]>,
+    value: Option<&'a [u8]>,
     native: &'a sys::rd_kafka_message_t,
 }
 
@@ -205,8 +206,13 @@ fn fetched(native: &sys::rd_kafka_message_t) -> Fetched<'_> {
 }
 
 impl Message<'_> {
-    /// Puts copies of the headers into `headers`, whose old content goes.
-    pub fn headers(&self, headers: &mut Vec<(String, Vec<u8>)>) {
+    /// As the bus lends it; copies of the headers go into `headers`, whose old content goes.
+    pub fn lend<'m>(&'m self, headers: &'m mut Vec<(String, Vec<u8>)>) -> RecordRef<'m> {
+        self.headers(headers);
+        RecordRef { offset: self.offset, timestamp: self.timestamp, key: self.key, value: self.value, headers }
+    }
+
+    fn headers(&self, headers: &mut Vec<(String, Vec<u8>)>) {
         headers.clear();
         let mut native = ptr::null_mut();
         // SAFETY: a live message; its headers live as long as it does, and so do names and values.

@@ -69,11 +69,7 @@ impl TxProducer {
 
     /// Adds a record to the open transaction, opening one if there is none.
     pub fn send(&mut self, topic: &str, record: &OutRecord) -> Result<(), KafkaError> {
-        if !self.open {
-            self.producer.begin_transaction()?;
-            *lock(&self.reports().undelivered) = None;
-            self.open = true;
-        }
+        self.begin()?;
         let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
         for (key, value) in &record.headers {
             headers = headers.insert(Header { key, value: Some(value) });
@@ -148,11 +144,7 @@ impl TxProducer {
         positions: &TopicPartitionList,
         group: Option<&ConsumerGroupMetadata>,
     ) -> Result<(), KafkaError> {
-        if !self.open {
-            self.producer.begin_transaction()?;
-            *lock(&self.reports().undelivered) = None;
-            self.open = true;
-        }
+        self.begin()?;
         self.drain();
         if let Some(why) = lock(&self.reports().undelivered).take() {
             return Err(why);
@@ -165,6 +157,16 @@ impl TxProducer {
         self.open = false;
         if watch.seconds() > SUSPECT_AFTER_SECONDS {
             self.reports().suspect.store(true, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// Opens a transaction if none is open.
+    fn begin(&mut self) -> Result<(), KafkaError> {
+        if !self.open {
+            self.producer.begin_transaction()?;
+            *lock(&self.reports().undelivered) = None;
+            self.open = true;
         }
         Ok(())
     }

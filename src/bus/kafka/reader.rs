@@ -120,17 +120,13 @@ impl Reader for KafkaReader {
         let KafkaReader { open, headers, consumer, bell, .. } = self;
         let Open { fetcher, next, .. } = &mut open[index];
         let (mut left, mut failure, mut ended) = (budget, None, false);
-        while left.records_max > 0 && left.bytes_max > 0 && failure.is_none() && !ended {
+        while !left.is_used_up() && failure.is_none() && !ended {
             let taken = fetcher.take(left.records_max, &mut |fetched| match fetched {
                 Fetched::Message(message) => {
-                    message.headers(headers);
-                    *next = message.offset + 1;
-                    left.records_max = left.records_max.saturating_sub(1);
-                    let bytes = message.key.map_or(0, <[u8]>::len) + message.value.map_or(0, <[u8]>::len);
-                    left.bytes_max = left.bytes_max.saturating_sub(bytes);
-                    let (key, value, offset, timestamp) =
-                        (message.key, message.value, message.offset, message.timestamp);
-                    visit(RecordRef { offset, timestamp, key, value, headers });
+                    let record = message.lend(headers);
+                    *next = record.offset + 1;
+                    left.spend(record.bytes());
+                    visit(record);
                 }
                 Fetched::End(offset) => (*next, ended) = (offset.max(*next), true),
                 Fetched::Error(why) => failure = Some(why),

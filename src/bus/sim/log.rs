@@ -96,11 +96,10 @@ impl Log {
         let begin = self.entries.partition_point(|entry| entry.offset < from);
         for entry in self.entries[begin..].iter().take_while(|entry| entry.offset < bound) {
             if isolation == Isolation::None || fates.is_committed(entry.transaction) {
-                if left.records_max == 0 || left.bytes_max == 0 {
+                if left.is_used_up() {
                     return next;
                 }
-                left.records_max -= 1;
-                left.bytes_max = left.bytes_max.saturating_sub(entry.content.bytes());
+                left.spend(entry.lend().bytes());
                 visit(entry);
             }
             next = entry.offset + 1;
@@ -122,12 +121,6 @@ impl Log {
             let lives = entry.content.value.is_some() || entry.timestamp >= tombstones;
             entry.offset >= bound || (lives && last.contains(&entry.offset))
         });
-    }
-}
-
-impl Content {
-    fn bytes(&self) -> usize {
-        self.key.as_ref().map_or(0, Vec::len) + self.value.as_ref().map_or(0, Vec::len)
     }
 }
 

@@ -1,11 +1,9 @@
 //! Each rule of the loop on its own.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use super::super::actor::{Actors, Arbiters};
 use super::super::directory::{Directory, QueryError};
 use super::super::host::{Host, Inline};
+use super::super::pressure::{Pressure, Standing};
 use super::super::restore::{Progress, Restore, RestoreFailure};
 use super::super::settings::RESTORE_STALL_MS;
 use super::super::shard::{Batch, Clocks, InRecord, Item, Shard};
@@ -234,19 +232,27 @@ fn posts_wait_for_side_inputs_of_every_worker() {
 #[test]
 fn posts_pause_under_pressure_while_side_inputs_flow() {
     let bus = gated_bus();
-    let paused = Arc::new(AtomicBool::new(false));
-    let toy = Toy { gated: true, idle: false, paused: Arc::clone(&paused) };
+    let pressure = Pressure::default();
+    let behind = |at_end| {
+        let standing = Standing::Source { mark: Some(Time(-1)), at_end };
+        pressure.tell(&TopicPartition::new("elsewhere", 0), standing);
+    };
+    let toy = Toy { gated: true, idle: false, pressure: pressure.clone() };
     let mut worker = worker_of(&bus, toy, Inline::default(), (0, 1));
     settle(&mut worker, Time(0));
-    paused.store(true, Ordering::Release);
+    pressure.tell(&TopicPartition::new("inbox", 0), Standing::Keeper { full: true });
+    append(&bus, &input(0), "post", "1");
+    settle(&mut worker, Time(0));
+    assert_eq!(values(&bus, &output(0)), ["0:post:1:1"], "nobody is behind");
+    behind(false);
     append(&bus, &input(0), "post", "1");
     settle(&mut worker, Time(0));
     append(&bus, &TopicPartition::new("side", 0), "link", "1");
     settle(&mut worker, Time(0));
-    assert_eq!(values(&bus, &output(0)), ["0:link:1:1"]);
-    paused.store(false, Ordering::Release);
+    assert_eq!(values(&bus, &output(0)), ["0:post:1:1", "0:link:1:1"]);
+    behind(true);
     settle(&mut worker, Time(0));
-    assert_eq!(values(&bus, &output(0)), ["0:link:1:1", "0:post:1:1"]);
+    assert_eq!(values(&bus, &output(0)), ["0:post:1:1", "0:link:1:1", "1:post:2:2"]);
 }
 
 #[test]

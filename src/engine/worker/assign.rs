@@ -148,24 +148,26 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
     /// Tells the bus which partitions to fetch, and from where: live ones, of which posts wait at the gate and under
     /// pressure. The only place that resumes or pauses in the course of things.
     pub(super) fn tend_fetches(&mut self) -> Result<(), BusError> {
-        let posts_wait = !self.gate.is_open() || self.stage.paused();
-        let wanted = |row: &Held<St::Shard>| row.is_live() && !(row.is_posts && posts_wait);
-        let rows = &mut self.held.rows;
-        let resume: Vec<_> = rows
-            .iter()
-            .filter(|row| wanted(row) && row.fetch != Fetch::Running)
-            .map(|row| (row.at.clone(), row.next))
-            .collect();
-        let pause: Vec<_> =
-            rows.iter().filter(|row| !wanted(row) && row.fetch != Fetch::Stopped).map(|row| row.at.clone()).collect();
+        let Worker { held, gate, stage, bus, .. } = self;
+        let pressure = stage.pressure();
+        let waits = |at: &TopicPartition| !gate.is_open() || pressure.is_some_and(|pressure| pressure.holds(at));
+        let (mut resume, mut pause) = (Vec::new(), Vec::new());
+        for row in &mut held.rows {
+            row.wanted = row.is_live() && !(row.is_posts && waits(&row.at));
+            match (row.wanted, row.fetch) {
+                (true, Fetch::Running) | (false, Fetch::Stopped) => {}
+                (true, _) => resume.push((row.at.clone(), row.next)),
+                (false, _) => pause.push(row.at.clone()),
+            }
+        }
         if !pause.is_empty() {
-            self.bus.pause(&pause)?;
+            bus.pause(&pause)?;
         }
         if !resume.is_empty() {
-            self.bus.resume_at(&resume)?;
+            bus.resume_at(&resume)?;
         }
-        for row in rows {
-            row.fetch = if wanted(row) { Fetch::Running } else { Fetch::Stopped };
+        for row in &mut held.rows {
+            row.fetch = if row.wanted { Fetch::Running } else { Fetch::Stopped };
         }
         Ok(())
     }
@@ -175,6 +177,7 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
         let Some(row) = self.held.remove(&at) else {
             return Ok(());
         };
+        self.stage.pressure().into_iter().for_each(|pressure| pressure.forget(&at));
         if !row.is_live() {
             return Ok(());
         }
