@@ -44,7 +44,7 @@ impl App {
     ) -> anyhow::Result<App> {
         let offers = settings.load_offers()?;
         let stages = Stages::new(settings, &*bus, topology)?;
-        let seeded = seed_offers(&*bus, &offers, &stages.screen.setup.follower.known())?;
+        let seeded = seed_offers(&*bus, &offers, &stages.screen.setup)?;
         if seeded < offers.len() {
             let known = offers.len() - seeded;
             tracing::info!(known, "the offers topic knows these offers of the file already; the topic's records hold");

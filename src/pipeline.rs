@@ -131,16 +131,39 @@ pub fn engine_settings(settings: &Settings) -> engine::settings::Settings {
     }
 }
 
+/// Several processes that start at once take the seeder's name from each other at most so often.
+const SEED_TRIES_MAX: usize = 50;
+
 /// Writes the offers that the topic lacks; the topic wins for ids that it knows. Gives the number written.
-pub fn seed_offers(bus: &dyn Bus, offers: &[OfferSpec], known: &[String]) -> anyhow::Result<usize> {
-    let mut seed = Producer::new(bus, "seed")?;
-    let lacking: Vec<&OfferSpec> = offers.iter().filter(|offer| !known.contains(&offer.id)).collect();
-    for offer in &lacking {
-        let value = serde_json::to_vec(offer)?;
-        seed.send(OFFERS, None, Some(offer.id.as_bytes()), Some(&value))?;
+pub fn seed_offers(bus: &dyn Bus, offers: &[OfferSpec], setup: &ScreenSetup) -> anyhow::Result<usize> {
+    for _ in 0..SEED_TRIES_MAX {
+        if lacking(offers, setup).is_empty() {
+            return Ok(0);
+        }
+        // Whoever has the name is alone: another's transaction is decided, and what it wrote is seen now.
+        let mut seed = Producer::new(bus, "seed")?;
+        setup.follower.follow(&setup.catalogue)?;
+        let lacking = lacking(offers, setup);
+        let mut write = || -> Result<(), BusError> {
+            for offer in &lacking {
+                let value = serde_json::to_vec(offer).map_err(|why| BusError::Fatal(why.to_string()))?;
+                seed.send(OFFERS, None, Some(offer.id.as_bytes()), Some(&value))?;
+            }
+            seed.commit(&[])
+        };
+        match write() {
+            Ok(()) => return Ok(lacking.len()),
+            Err(BusError::Unavailable(why)) => tracing::info!(why, "the offers of the file are tried again"),
+            Err(other) => return Err(other.into()),
+        }
     }
-    seed.commit(&[])?;
-    Ok(lacking.len())
+    anyhow::bail!("the offers of the file could not be written: other processes take the name to do it again and again")
+}
+
+/// The offers that the topic does not know.
+fn lacking<'o>(offers: &'o [OfferSpec], setup: &ScreenSetup) -> Vec<&'o OfferSpec> {
+    let known = setup.follower.known();
+    offers.iter().filter(|offer| !known.contains(&offer.id)).collect()
 }
 
 /// The configuration's rules for offers of the topic.
@@ -206,14 +229,15 @@ impl Producer {
         })
     }
 
-    /// Commits what was sent, with these positions of the producer's own group.
+    /// Commits what was sent, with these positions of the producer's own group. `Unavailable`: it was not committed, or
+    /// nobody knows.
     pub fn commit(&mut self, positions: &[(TopicPartition, crate::bus::Position)]) -> Result<(), BusError> {
         self.worker.start_commit(positions)?;
         loop {
             match self.worker.poll_commit(Duration::from_millis(200)) {
                 CommitState::Pending => {}
                 CommitState::Committed => return Ok(()),
-                other => return Err(BusError::Fatal(format!("a producer's transaction ended as {other:?}"))),
+                other => return Err(BusError::Unavailable(format!("a producer's transaction ended as {other:?}"))),
             }
         }
     }
@@ -273,7 +297,7 @@ impl InlinePipeline {
         topology: Topology,
     ) -> anyhow::Result<InlinePipeline> {
         let stages = Stages::new(settings, &*bus, topology)?;
-        seed_offers(&*bus, offers, &stages.screen.setup.follower.known())?;
+        seed_offers(&*bus, offers, &stages.screen.setup)?;
         let log: Arc<dyn Bus> = bus.clone();
         let engine = engine_settings(settings);
         let mut pipeline = InlinePipeline {

@@ -63,6 +63,7 @@ impl Run {
             disorder_ms: 60_000,
             scarce: fed == Fed::Slices,
             stops: fed == Fed::Slices,
+            ..Plan::default()
         };
         let firehose = Firehose::new(plan);
         let mut house = House::new("", more);

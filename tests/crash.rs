@@ -101,7 +101,17 @@ impl Job {
     fn new(fsync: Fsync, seed: u64) -> Job {
         let span_ms = 1_800_000;
         let (disorder_ms, scarce, stops) = (0, false, true);
-        let plan = Plan { seed, posts: 400, shoppers: 12, partitions: 1, span_ms, disorder_ms, scarce, stops };
+        let plan = Plan {
+            seed,
+            posts: 400,
+            shoppers: 12,
+            partitions: 1,
+            span_ms,
+            disorder_ms,
+            scarce,
+            stops,
+            ..Plan::default()
+        };
         let firehose = Firehose::new(plan);
         let mut job = Job {
             fsync,

@@ -112,7 +112,7 @@ fn at(topic: &str) -> pay_by_tweet::bus::TopicPartition {
 fn conversations(seed: u64, posts: usize) -> Plan {
     let (span_ms, disorder_ms) = (2 * 3_600_000, 200_000);
     let posts = posts.max(4_000);
-    Plan { seed, posts, shoppers: 150, partitions: 1, span_ms, disorder_ms, scarce: false, stops: false }
+    Plan { seed, posts, shoppers: 150, partitions: 1, span_ms, disorder_ms, scarce: false, ..Plan::default() }
 }
 
 /// (name, record, what must come of it), all from 2013 but those from the future.

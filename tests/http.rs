@@ -64,9 +64,9 @@ impl Program {
         let options = embedded_options(&settings, Arc::new(clock.clone()));
         let log = Embedded::open_on(redb::backends::InMemoryBackend::new(), options).expect("a log in memory");
         let bus: Arc<dyn Bus> = Arc::new(log);
-        seed_offers(&*bus, &offers, &[]).expect("the offers are written");
         let source = SourceId { topic: "tweets".to_owned(), partition: 0 };
         let stages = Stages::new(&settings, &*bus, Topology::new(vec![source], false)).expect("stages");
+        seed_offers(&*bus, &offers, &stages.screen.setup).expect("the offers are written");
         let mut runtime =
             Runtime::new(bus.clone(), Arc::new(clock.clone()), engine_settings(&settings)).expect("threads");
         runtime.spawn(stages.screen, 1).expect("screen");

@@ -2,11 +2,21 @@
 
 #[path = "kafka/cluster.rs"]
 mod cluster;
+#[path = "kafka/flock.rs"]
+mod flock;
+#[path = "kafka/kills.rs"]
+mod kills;
 #[path = "kafka/promises.rs"]
 mod promises;
 #[path = "kafka/runs.rs"]
 mod runs;
+#[path = "kafka/site.rs"]
+mod site;
+#[path = "kafka/spread.rs"]
+mod spread;
 mod support;
+#[path = "kafka/zombies.rs"]
+mod zombies;
 
 use cluster::Cluster;
 
@@ -28,11 +38,19 @@ fn one_broker_serves_them_all() {
     timed("a_firehose_comes_out_as_on_the_embedded_log", || {
         runs::a_firehose_comes_out_as_on_the_embedded_log(&cluster)
     });
+    timed("killed_processes_change_nothing", || kills::killed_processes_change_nothing(&cluster));
+    timed("posts_may_be_spread_and_uneven", || spread::posts_may_be_spread_and_uneven(&cluster));
+    timed("zombies_change_nothing", || zombies::zombies_change_nothing(&cluster));
     timed("mistakes_are_told", || runs::mistakes_are_told(&cluster));
     timed("a_broker_may_be_killed", || promises::a_broker_may_be_killed(&mut cluster));
 }
 
+/// `ONLY=kill` runs those whose name has it: campaigns give one of them more to do.
 fn timed(name: &str, test: impl FnOnce()) {
+    if std::env::var("ONLY").is_ok_and(|only| !name.contains(&only)) {
+        println!("{name}: left out, as asked by ONLY");
+        return;
+    }
     let begun = std::time::Instant::now();
     test();
     println!("{name}: {:.1} s", begun.elapsed().as_secs_f64());

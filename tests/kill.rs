@@ -41,7 +41,17 @@ fn check(fsync: &str, workers: u32, kills: u64) {
     let hour_ms = 3_600_000;
     let posts = asked("POSTS", 200_000) as usize;
     let (scarce, stops) = (false, true);
-    let plan = Plan { seed, posts, shoppers: 1_200, partitions: 1, span_ms: hour_ms, disorder_ms: 0, scarce, stops };
+    let plan = Plan {
+        seed,
+        posts,
+        shoppers: 1_200,
+        partitions: 1,
+        span_ms: hour_ms,
+        disorder_ms: 0,
+        scarce,
+        stops,
+        ..Plan::default()
+    };
     println!("{plan:?}, fsync {fsync}, {workers} workers per stage, {kills} kills");
     let inputs = Inputs::write(&Firehose::new(plan));
     let start = undisturbed(&self::house(fsync, workers), &Inputs::none());

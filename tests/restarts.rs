@@ -78,7 +78,7 @@ fn a_confirm_by_the_tag_that_was_told_pays_whatever_became_of_the_offer() {
                 span_ms: 3_600_000,
                 disorder_ms: 0,
                 scarce: false,
-                stops: false,
+                ..Plan::default()
             };
             let firehose = Firehose::new(plan);
             let program = Program::new(firehose.end_ms());

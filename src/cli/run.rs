@@ -146,8 +146,16 @@ fn feed(app: &App, settings: &Settings, inputs: &[Input], stopped: &AtomicBool) 
         })?;
         before += input.bytes().unwrap_or_default();
         let at = TopicPartition::new(&input.topic, 0);
-        let end = app.bus.reader()?.end(&at)?;
-        if !until(app, stopped, || app.screened(&at, end))? {
+        let mut reader = app.bus.reader()?;
+        let mut end = None;
+        let mut screened = || {
+            let end = match end {
+                Some(end) => end,
+                None => *end.insert(reader.end(&at)?),
+            };
+            app.screened(&at, end)
+        };
+        if !until(app, stopped, &mut screened)? {
             return Ok(());
         }
     }
@@ -166,7 +174,14 @@ fn feed(app: &App, settings: &Settings, inputs: &[Input], stopped: &AtomicBool) 
 
 /// Waits for a condition; false if the program was stopped meanwhile.
 fn until(app: &App, stopped: &AtomicBool, mut done: impl FnMut() -> Result<bool, BusError>) -> anyhow::Result<bool> {
-    while !done()? {
+    loop {
+        match done() {
+            Ok(true) => return Ok(true),
+            Ok(false) => {}
+            // The workers wait for the log too.
+            Err(BusError::Unavailable(why)) => tracing::warn!(why, "the log is away"),
+            Err(other) => return Err(other.into()),
+        }
         if stopped.load(Ordering::Acquire) {
             return Ok(false);
         }
@@ -174,7 +189,6 @@ fn until(app: &App, stopped: &AtomicBool, mut done: impl FnMut() -> Result<bool,
             bail!("{}: {}", failure.worker, failure.why);
         }
     }
-    Ok(true)
 }
 
 /// Drawn on a terminal only.

@@ -80,6 +80,7 @@ fn feed(house: &House) {
         disorder_ms: 30_000,
         scarce,
         stops,
+        ..Plan::default()
     };
     let firehose = Firehose::new(plan);
     let write = |name: &str, records: &mut dyn Iterator<Item = Vec<u8>>| {

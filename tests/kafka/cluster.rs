@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use pay_by_tweet::bus::kafka::Kafka;
-use pay_by_tweet::bus::kafka::admin::Admin;
+use pay_by_tweet::bus::kafka::admin::{Admin, Wanted};
 
 /// Any id does: the folders are fresh.
 const CLUSTER_ID: &str = "cGF5LWJ5LXR3ZWV0LXRlcw";
@@ -58,6 +58,15 @@ impl Cluster {
         Kafka::new(self.properties(), prefix).expect("the properties are good")
     }
 
+    /// Makes a topic with its own number of partitions, before `topics create` makes the others.
+    pub fn topic(&self, prefix: &str, topic: &str, partitions: u32) {
+        let kafka = self.kafka(prefix);
+        let settings = [("message.timestamp.type", "LogAppendTime".to_owned())].into();
+        let wanted = Wanted { topic: topic.to_owned(), partitions, exact: true, settings };
+        let replicas = self.nodes.len().min(3) as i32;
+        Admin::new(&kafka).and_then(|admin| admin.create(&[wanted], replicas)).expect("the topic is made");
+    }
+
     /// The broker is gone from one moment to the next.
     pub fn kill(&mut self, index: usize) {
         if let Some(mut child) = self.nodes[index].child.take() {
@@ -70,6 +79,17 @@ impl Cluster {
     pub fn revive(&mut self, index: usize) {
         self.launch(index);
         self.await_all();
+    }
+
+    /// Transactions that are neither committed nor aborted, as Kafka's own tool tells of them.
+    pub fn open_transactions(&self) -> Vec<String> {
+        let mut tool = java(&["-XX:TieredStopAtLevel=1"], "org.apache.kafka.tools.TransactionsCommand");
+        let output = tool.args(["--bootstrap-server", &self.bootstrap(), "list"]).output().expect("java runs");
+        let told = String::from_utf8_lossy(&output.stdout);
+        let why = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && told.contains("TransactionState"), "{told}{why}");
+        let ended = |line: &&str| ["CompleteCommit", "CompleteAbort", "Empty"].iter().any(|state| line.contains(state));
+        told.lines().skip(1).filter(|line| !line.trim().is_empty() && !ended(line)).map(str::to_owned).collect()
     }
 
     fn await_all(&self) {
@@ -178,7 +198,8 @@ fn jars() -> &'static Path {
             has("java"),
             "tests of Kafka need Java 17 (on Debian or Ubuntu: apt-get install openjdk-17-jre-headless)"
         );
-        if !jars.is_dir() {
+        // The last that was added: what an older pom fetched is not enough.
+        if !jars.join("kafka-tools-4.3.1.jar").is_file() {
             assert!(has("mvn"), "tests of Kafka fetch the broker with Maven (apt-get install maven)");
             let pom = root.join("tests/kafka/pom.xml");
             let status = Command::new("mvn").args(["-q", "-B", "-f"]).arg(pom).arg("package").status();

@@ -1,66 +1,11 @@
 //! The whole program as its users run it, with a real broker in place of the folder: the same commands, the same
 //! outputs.
 
-use std::path::Path;
-use std::process::{Command, Output};
-
-use serde_json::Value;
-
 use super::cluster::Cluster;
+use super::site::Site;
 use super::support::example::{assert_as_written, lines, shared};
 use super::support::firehose::{Firehose, Plan, Post};
-use super::support::outputs::Outputs;
 use super::support::{House, asked, first_seed};
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_pay-by-tweet");
-
-/// A configuration, on the cluster or as it is.
-struct Site<'a> {
-    config: &'a Path,
-    /// (brokers, `topics.prefix`)
-    kafka: Option<(String, String)>,
-}
-
-impl<'a> Site<'a> {
-    fn folder(config: &'a Path) -> Site<'a> {
-        Site { config, kafka: None }
-    }
-
-    /// On the cluster, with topics of its own that are made first.
-    fn on(config: &'a Path, cluster: &Cluster, prefix: &str) -> Site<'a> {
-        let site = Site { config, kafka: Some((cluster.bootstrap(), prefix.to_owned())) };
-        site.succeed(&["topics", "create"]);
-        site.succeed(&["topics", "describe"]);
-        site.succeed(&["check", "--online"]);
-        site
-    }
-
-    fn call(&self, args: &[&str]) -> Output {
-        let mut command = Command::new(PROGRAM);
-        command.args(args).arg("--config").arg(self.config);
-        if let Some((brokers, prefix)) = &self.kafka {
-            command
-                .env("PAY_BY_TWEET__BUS__KIND", "kafka")
-                .env("PAY_BY_TWEET__BUS__KAFKA__PROPERTIES__BOOTSTRAP_SERVERS", brokers)
-                .env("PAY_BY_TWEET__TOPICS__PREFIX", prefix)
-                .env("PAY_BY_TWEET__HTTP__LISTEN", "127.0.0.1:0");
-        }
-        command.output().expect("the program starts")
-    }
-
-    fn succeed(&self, args: &[&str]) -> Vec<u8> {
-        let output = self.call(args);
-        let (said, told) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success(), "{args:?}: {}\n{told}\n{said}", output.status);
-        output.stdout
-    }
-
-    fn tap(&self, topic: &str) -> Vec<Value> {
-        let stdout = self.succeed(&["tap", topic]);
-        let lines = stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        lines.map(|line| serde_json::from_slice(line).expect("tap prints JSON")).collect()
-    }
-}
 
 /// The worked example of the contract.
 pub fn the_worked_example_comes_out_as_written(cluster: &Cluster) {
@@ -90,6 +35,7 @@ pub fn a_firehose_comes_out_as_on_the_embedded_log(cluster: &Cluster) {
         disorder_ms: 0,
         scarce: false,
         stops: true,
+        ..Plan::default()
     };
     println!("{plan:?}");
     let house = House::new("idle_after = \"0s\"\n", "");
@@ -105,11 +51,11 @@ pub fn a_firehose_comes_out_as_on_the_embedded_log(cluster: &Cluster) {
     let args = ["run", "--input", &links, "--input", &tweets];
     let folder = Site::folder(&house.config);
     folder.succeed(&args);
-    let mut expected = Outputs::of(|topic| folder.tap(topic));
+    let mut expected = folder.outputs();
     assert!(expected.count("payments.authorized") > 0, "these inputs try nothing");
     let site = Site::on(&house.config, cluster, "firehose.");
     site.succeed(&args);
-    let mut found = Outputs::of(|topic| site.tap(topic));
+    let mut found = site.outputs();
     // They name offsets, which markers move.
     let dead = "dead-letters";
     assert!(found.count(dead) > 0 && found.count(dead) == expected.count(dead));

@@ -15,6 +15,8 @@ pub const SERVICE_ID: u64 = 501_234_567;
 /// 2013-02-12T15:00:00Z, the first day of buying by tweet.
 pub const START_MS: i64 = 1_360_681_200_000;
 
+const FILLER: &[u8] = br#","source":""#;
+
 const SNOWFLAKE_EPOCH_MS: i64 = 1_288_834_974_657;
 
 /// A minute until the prompt can have been seen, and fifteen from then on.
@@ -37,7 +39,7 @@ const FIRST_SHOPPER: u64 = 1_450_001_015_437_457_789;
 const FIRST_STRANGER: u64 = 2_000;
 
 /// How large, and how uneven.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Plan {
     pub seed: u64,
     pub posts: usize,
@@ -52,6 +54,10 @@ pub struct Plan {
     /// Whether some cancel, delete their orders, unlink, and whether some records are damaged. The truth below knows
     /// nothing of these.
     pub stops: bool,
+    /// Whether all that an account says is in one partition, and who confirms for somebody else in their own.
+    pub keyed: bool,
+    /// Bytes of a post at least: those of a real firehose have 4,700.
+    pub bytes: usize,
 }
 
 pub struct Firehose {
@@ -69,6 +75,8 @@ pub struct Post {
     pub partition: u32,
     pub author: u64,
     pub words: Words,
+    /// Of its record, at least.
+    pub bytes: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,6 +132,12 @@ impl Firehose {
     /// The moment after everything.
     pub fn end_ms(&self) -> i64 {
         self.posts.last().map_or(START_MS, |post| post.time) + 24 * 3_600_000
+    }
+
+    /// A stranger's post after everything.
+    pub fn closing(&self) -> Post {
+        let last = self.posts.last().expect("a firehose has posts");
+        Post { id: last.id + (1 << 40), time: self.end_ms(), words: Words::Noise, author: FIRST_STRANGER, ..*last }
     }
 
     /// Every buy that counts and what must come of it: the confirms by its author from its own moment to the deadline.
@@ -217,7 +231,7 @@ impl Post {
             text.push(' ');
             rest = rest.rotate_left(7).wrapping_mul(0xd134_2543_de82_ef95);
         }
-        let Post { id, author, time, .. } = self;
+        let Post { id, author, time, bytes, .. } = self;
         let published = if id % 2 == 0 {
             let tags: Vec<String> = tags.iter().map(|tag| format!(r#"{{"text":"{tag}"}}"#)).collect();
             format!(r#","entities":{{"hashtags":[{}]}}"#, tags.join(","))
@@ -229,6 +243,13 @@ impl Post {
             author % 1_000_000
         )
         .into_bytes();
+        // What fills a real post is of no interest here either, and stands behind what is.
+        if let Some(lacking) = bytes.checked_sub(record.len() + FILLER.len() + 3).filter(|_| *bytes > 0) {
+            record.pop();
+            record.extend_from_slice(FILLER);
+            record.extend(std::iter::repeat_n(b"lorem ipsum \\u2603 ", lacking / 19 + 1).flatten());
+            record.extend_from_slice(b"\"}");
+        }
         if self.words == Words::Damaged {
             record.truncate(record.len() / 2);
         }
@@ -352,10 +373,13 @@ impl Maker {
     }
 
     fn say(&mut self, author: u64, time: i64, words: Words) -> usize {
-        let partition = self.random.random_range(0..self.plan.partitions);
+        let spread = self.random.random_range(0..self.plan.partitions);
+        let keyed = (author % u64::from(self.plan.partitions)) as u32;
+        let partition = if self.plan.keyed { keyed } else { spread };
         let arrival = time + self.random.random_range(0..=self.plan.disorder_ms);
         let id = (((time - SNOWFLAKE_EPOCH_MS) as u64) << 22) | self.posts.len() as u64;
-        self.posts.push(Post { id, time, arrival, partition, author, words });
+        let bytes = self.plan.bytes;
+        self.posts.push(Post { id, time, arrival, partition, author, words, bytes });
         self.posts.len() - 1
     }
 }

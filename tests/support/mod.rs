@@ -1,9 +1,11 @@
 //! What the proofs of the whole program share: firehoses from a seed with a truth of their own, and outputs to compare.
 #![allow(dead_code)] // Each proof uses its own part.
 
+pub mod due;
 pub mod example;
 pub mod firehose;
 pub mod outputs;
+pub mod pieces;
 
 use std::path::PathBuf;
 use std::sync::Arc;

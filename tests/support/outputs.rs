@@ -42,6 +42,22 @@ impl Outputs {
         outputs
     }
 
+    /// Of each key which records there are, whatever their order: how several partitions are read decides what an
+    /// account is told first.
+    pub fn in_any_order(mut self) -> Outputs {
+        self.0.values_mut().flat_map(BTreeMap::values_mut).for_each(|all| all.sort());
+        self
+    }
+
+    /// What leaves the house. How several sources are read also decides whether a late confirm is called late or
+    /// expired, which is told, but moves nothing.
+    pub fn paid_and_shipped(mut self) -> Outputs {
+        self.0.retain(|topic, _| {
+            ["payments.authorized", "payments.voided", "fulfilment.orders", "notifications.email"].contains(topic)
+        });
+        self
+    }
+
     pub fn count(&self, topic: &str) -> usize {
         self.0.get(topic).map_or(0, |keys| keys.values().map(Vec::len).sum())
     }

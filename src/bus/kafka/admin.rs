@@ -146,7 +146,7 @@ impl<'a> Admin<'a> {
             for topic in topics {
                 for partition in 0..self.kafka.partitions(topic)? {
                     let at = TopicPartition::new(topic, partition);
-                    if self.kafka.position(group, &at)?.is_none() {
+                    if patiently(|| self.kafka.position(group, &at))?.is_none() {
                         let first = Position { offset: reader.beginning(&at)?, note: String::new() };
                         list_of(&mut list, &self.kafka.shared.names.physical(topic), partition, &first);
                     }
@@ -154,7 +154,7 @@ impl<'a> Admin<'a> {
             }
             if list.count() > 0 {
                 let onlooker = self.kafka.shared.onlooker(group)?;
-                onlooker.commit(&list, CommitMode::Sync).map_err(unavailable)?;
+                patiently(|| onlooker.commit(&list, CommitMode::Sync).map_err(unavailable))?;
                 count += list.count();
             }
         }
@@ -163,17 +163,14 @@ impl<'a> Admin<'a> {
 
     /// A broker may hear of new topics later than the controller that made them.
     fn await_topics(&self, wanted: &[Wanted]) -> Result<(), BusError> {
-        const LOOK_EVERY: Duration = Duration::from_millis(50);
-        let deadline = Deadline::after(MAKE_WAIT);
         let mut reader = self.kafka.reader()?;
         for one in wanted {
-            // Every partition has a leader that answers.
-            while let Err(why) = ends_of(self.kafka, &mut *reader, &one.topic) {
-                if deadline.is_over() {
-                    return Err(BusError::Unavailable(format!("{} was made, and is not there yet: {why}", one.topic)));
-                }
-                std::thread::sleep(LOOK_EVERY);
-            }
+            // Every partition has a leader that answers. A topic that is not known yet is a fatal error elsewhere.
+            patiently(|| {
+                ends_of(self.kafka, &mut *reader, &one.topic).map_err(|why| {
+                    BusError::Unavailable(format!("{} was made, and is not there yet: {why}", one.topic))
+                })
+            })?;
         }
         Ok(())
     }
@@ -195,5 +192,17 @@ impl<'a> Admin<'a> {
             }
         }
         Ok(settings)
+    }
+}
+
+/// Tries again while a young cluster elects leaders and coordinators.
+fn patiently<T>(mut call: impl FnMut() -> Result<T, BusError>) -> Result<T, BusError> {
+    const AGAIN_AFTER: Duration = Duration::from_millis(50);
+    let deadline = Deadline::after(MAKE_WAIT);
+    loop {
+        match call() {
+            Err(BusError::Unavailable(_)) if !deadline.is_over() => std::thread::sleep(AGAIN_AFTER),
+            outcome => return outcome,
+        }
     }
 }

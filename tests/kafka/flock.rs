@@ -1,0 +1,175 @@
+//! Several processes of the program on one cluster, each of which can be killed, stopped and started again.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use pay_by_tweet::bus::{Bus, Reader, ends_of};
+use pay_by_tweet::engine::ends::{drained, position_of};
+use pay_by_tweet::engine::worker::group_of;
+
+use super::site::Site;
+
+/// Whatever is waited for has come by then, or never comes.
+const PATIENCE: Duration = Duration::from_secs(120);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// The least that a broker takes, so that the dead are missed soon.
+const SESSION_MS: &str = "6000";
+
+pub struct Flock<'a> {
+    site: &'a Site<'a>,
+    logs: tempfile::TempDir,
+    lives: Vec<Option<Child>>,
+    inputs: Vec<(String, Vec<std::sync::Arc<str>>)>,
+    log: std::sync::Arc<dyn Bus>,
+    reader: Box<dyn Reader>,
+}
+
+/// What a process can be told by the system.
+#[derive(Clone, Copy, Debug)]
+pub enum Signal {
+    /// The end, at once.
+    Kill,
+    /// To end by itself.
+    Term,
+    /// To stand still.
+    Stop,
+    /// To go on.
+    Cont,
+}
+
+impl<'a> Flock<'a> {
+    /// So many processes of `run`, started at once.
+    pub fn start(site: &'a Site<'a>, count: usize) -> Flock<'a> {
+        let log = site.bus();
+        let inputs = [
+            ("screen", &["accounts.links", "replies.posted", "tweets"][..]),
+            ("accounts", &["accounts.inbox"][..]),
+            ("offers", &["offers.inbox"][..]),
+        ];
+        let inputs = inputs.map(|(stage, topics)| (group_of(stage), topics.iter().map(|t| (*t).into()).collect()));
+        let mut flock = Flock {
+            site,
+            logs: tempfile::tempdir().expect("a folder for the logs"),
+            lives: (0..count).map(|_| None).collect(),
+            inputs: inputs.into(),
+            reader: log.reader().expect("the cluster is up"),
+            log,
+        };
+        (0..count).for_each(|index| flock.launch(index));
+        flock
+    }
+
+    /// Starts a process that is down.
+    pub fn launch(&mut self, index: usize) {
+        let path = self.log_of(index);
+        let log = File::options().create(true).append(true).open(path).expect("the folder is writable");
+        let mut command = self.site.command(&["run"]);
+        command
+            .env("PAY_BY_TWEET__INSTANCE__ID", format!("p{index}"))
+            .env("PAY_BY_TWEET__BUS__KAFKA__PROPERTIES__SESSION_TIMEOUT_MS", SESSION_MS)
+            .stdout(Stdio::null())
+            .stderr(log);
+        self.lives[index] = Some(command.spawn().expect("the program starts"));
+    }
+
+    pub fn kill(&mut self, index: usize) {
+        self.tell(index, Signal::Kill);
+        let mut child = self.lives[index].take().expect("it is up");
+        let status = child.wait().expect("it is a child");
+        assert!(status.code().is_none(), "p{index} had ended before it was killed: {status}\n{}", self.said(index));
+    }
+
+    pub fn tell(&self, index: usize, signal: Signal) {
+        let child = self.lives[index].as_ref().expect("it is up");
+        let name = match signal {
+            Signal::Kill => "-KILL",
+            Signal::Term => "-TERM",
+            Signal::Stop => "-STOP",
+            Signal::Cont => "-CONT",
+        };
+        let status = Command::new("kill").args([name, &child.id().to_string()]).status().expect("kill runs");
+        assert!(status.success(), "p{index} is gone:\n{}", self.said(index));
+    }
+
+    /// Every process ends by itself, and well.
+    pub fn stop(mut self) {
+        for index in 0..self.lives.len() {
+            if self.lives[index].is_some() {
+                self.tell(index, Signal::Term);
+            }
+        }
+        for index in 0..self.lives.len() {
+            let Some(mut child) = self.lives[index].take() else { continue };
+            let status = child.wait().expect("it is a child");
+            assert!(status.success(), "p{index}: {status}\n{}", self.said(index));
+        }
+    }
+
+    /// Sum of what the groups have committed: it grows while anything is done.
+    pub fn progress(&mut self) -> u64 {
+        let Flock { inputs, log, reader, .. } = self;
+        let mut sum = 0;
+        for (group, topics) in inputs {
+            for topic in topics {
+                for (at, _) in ends_of(&**log, &mut **reader, topic).expect("the cluster is up") {
+                    sum += position_of(&**log, &mut **reader, group, &at).expect("the cluster is up");
+                }
+            }
+        }
+        sum
+    }
+
+    /// Until the groups have got on, or everything is consumed.
+    pub fn await_progress(&mut self) {
+        let before = self.progress();
+        self.until("nothing is consumed any more", |flock| flock.progress() > before || flock.is_drained());
+    }
+
+    pub fn await_drained(&mut self) {
+        self.until("the input is not consumed", Flock::is_drained);
+    }
+
+    pub fn is_drained(&mut self) -> bool {
+        drained(&*self.log, &mut *self.reader, &self.inputs).unwrap_or(false)
+    }
+
+    pub fn until(&mut self, what: &str, mut so: impl FnMut(&mut Flock<'a>) -> bool) {
+        let begun = Instant::now();
+        while !so(self) {
+            for index in 0..self.lives.len() {
+                let ended = self.lives[index].as_mut().and_then(|child| child.try_wait().expect("it is a child"));
+                assert!(ended.is_none(), "p{index} ended: {ended:?}\n{}", self.said(index));
+            }
+            assert!(begun.elapsed() < PATIENCE, "{what}\n{}", self.all_said());
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    fn log_of(&self, index: usize) -> PathBuf {
+        self.logs.path().join(format!("p{index}.log"))
+    }
+
+    /// The end of what a process logged.
+    fn said(&self, index: usize) -> String {
+        const LINES: usize = 30;
+        let text = std::fs::read_to_string(self.log_of(index)).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(LINES)..].join("\n")
+    }
+
+    fn all_said(&self) -> String {
+        let each = (0..self.lives.len()).map(|index| format!("p{index}:\n{}", self.said(index)));
+        each.collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl Drop for Flock<'_> {
+    fn drop(&mut self) {
+        for child in self.lives.iter_mut().flatten() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}

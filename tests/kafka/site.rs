@@ -1,0 +1,77 @@
+//! A configuration and where it runs: on the embedded log in its folder, or on a cluster with topics of its own prefix.
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::Arc;
+
+use pay_by_tweet::bus::Bus;
+use pay_by_tweet::bus::kafka::Kafka;
+use serde_json::Value;
+
+use super::cluster::Cluster;
+use super::support::outputs::Outputs;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_pay-by-tweet");
+
+/// A configuration, on the cluster or as it is.
+pub struct Site<'a> {
+    pub config: &'a Path,
+    /// (brokers, `topics.prefix`)
+    pub kafka: Option<(String, String)>,
+}
+
+impl<'a> Site<'a> {
+    pub fn folder(config: &'a Path) -> Site<'a> {
+        Site { config, kafka: None }
+    }
+
+    /// On the cluster, with topics of its own that are made first.
+    pub fn on(config: &'a Path, cluster: &Cluster, prefix: &str) -> Site<'a> {
+        let site = Site { config, kafka: Some((cluster.bootstrap(), prefix.to_owned())) };
+        site.succeed(&["topics", "create"]);
+        site.succeed(&["topics", "describe"]);
+        site.succeed(&["check", "--online"]);
+        site
+    }
+
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(PROGRAM);
+        command.args(args).arg("--config").arg(self.config);
+        if let Some((brokers, prefix)) = &self.kafka {
+            command
+                .env("PAY_BY_TWEET__BUS__KIND", "kafka")
+                .env("PAY_BY_TWEET__BUS__KAFKA__PROPERTIES__BOOTSTRAP_SERVERS", brokers)
+                .env("PAY_BY_TWEET__TOPICS__PREFIX", prefix)
+                .env("PAY_BY_TWEET__HTTP__LISTEN", "127.0.0.1:0");
+        }
+        command
+    }
+
+    pub fn call(&self, args: &[&str]) -> Output {
+        self.command(args).output().expect("the program starts")
+    }
+
+    pub fn succeed(&self, args: &[&str]) -> Vec<u8> {
+        let output = self.call(args);
+        let (said, told) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{args:?}: {}\n{told}\n{said}", output.status);
+        output.stdout
+    }
+
+    pub fn tap(&self, topic: &str) -> Vec<Value> {
+        let stdout = self.succeed(&["tap", topic]);
+        let lines = stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        lines.map(|line| serde_json::from_slice(line).expect("tap prints JSON")).collect()
+    }
+
+    pub fn outputs(&self) -> Outputs {
+        Outputs::of(|topic| self.tap(topic))
+    }
+
+    /// A client of its topics.
+    pub fn bus(&self) -> Arc<dyn Bus> {
+        let (brokers, prefix) = self.kafka.clone().expect("it is on a cluster");
+        let properties = [("bootstrap.servers".to_owned(), brokers)].into();
+        Arc::new(Kafka::new(properties, &prefix).expect("the properties are good"))
+    }
+}
