@@ -6,8 +6,12 @@ mod cluster;
 mod flock;
 #[path = "kafka/kills.rs"]
 mod kills;
+#[path = "kafka/network.rs"]
+mod network;
 #[path = "kafka/promises.rs"]
 mod promises;
+#[path = "kafka/proxy.rs"]
+mod proxy;
 #[path = "kafka/runs.rs"]
 mod runs;
 #[path = "kafka/site.rs"]
@@ -41,6 +45,10 @@ fn one_broker_serves_them_all() {
     timed("killed_processes_change_nothing", || kills::killed_processes_change_nothing(&cluster));
     timed("posts_may_be_spread_and_uneven", || spread::posts_may_be_spread_and_uneven(&cluster));
     timed("zombies_change_nothing", || zombies::zombies_change_nothing(&cluster));
+    timed("ends_of_transactions_get_lost_or_come_late", || {
+        network::ends_of_transactions_get_lost_or_come_late(&cluster)
+    });
+    timed("the_cluster_is_away_for_a_while", || network::the_cluster_is_away_for_a_while(&cluster));
     timed("mistakes_are_told", || runs::mistakes_are_told(&cluster));
     timed("a_broker_may_be_killed", || promises::a_broker_may_be_killed(&mut cluster));
 }

@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 use pay_by_tweet::bus::kafka::Kafka;
 use pay_by_tweet::bus::kafka::admin::{Admin, Wanted};
 
+use super::proxy::Proxy;
+
 /// Any id does: the folders are fresh.
 const CLUSTER_ID: &str = "cGF5LWJ5LXR3ZWV0LXRlcw";
 /// A broker that is not up by then never will be.
@@ -27,6 +29,9 @@ struct Node {
     id: usize,
     port: u16,
     controller: u16,
+    /// What the proxy leads to.
+    outer: u16,
+    proxy: Proxy,
     child: Option<Child>,
 }
 
@@ -34,7 +39,11 @@ impl Cluster {
     /// Starts so many nodes and waits until all can be reached.
     pub fn start(count: usize) -> Cluster {
         let dir = tempfile::tempdir().expect("a folder for the brokers");
-        let nodes = (1..=count).map(|id| Node { id, port: free_port(), controller: free_port(), child: None });
+        let nodes = (1..=count).map(|id| {
+            let (proxy, outer) = (Proxy::new(), free_port());
+            proxy.leads_to(outer);
+            Node { id, port: free_port(), controller: free_port(), outer, proxy, child: None }
+        });
         let mut cluster = Cluster { dir, nodes: nodes.collect() };
         for index in 0..count {
             cluster.format(index);
@@ -46,6 +55,15 @@ impl Cluster {
 
     pub fn bootstrap(&self) -> String {
         self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)).collect::<Vec<_>>().join(",")
+    }
+
+    /// The brokers behind their proxies: whoever asks these is told of these alone.
+    pub fn proxied(&self) -> String {
+        self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.proxy.port)).collect::<Vec<_>>().join(",")
+    }
+
+    pub fn proxy(&self, index: usize) -> &Proxy {
+        &self.nodes[index].proxy
     }
 
     /// `bus.kafka.properties` for this cluster.
@@ -144,8 +162,10 @@ impl Cluster {
         format!(
             "process.roles=broker,controller\n\
              node.id={id}\n\
-             listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
-             advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
+             listeners=PLAINTEXT://127.0.0.1:{port},PROXIED://127.0.0.1:{outer},CONTROLLER://127.0.0.1:{controller}\n\
+             advertised.listeners=PLAINTEXT://127.0.0.1:{port},PROXIED://127.0.0.1:{proxy}\n\
+             listener.security.protocol.map=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
+             inter.broker.listener.name=PLAINTEXT\n\
              controller.listener.names=CONTROLLER\n\
              controller.quorum.voters={voters}\n\
              log.dirs={dir}\n\
@@ -160,6 +180,8 @@ impl Cluster {
              log.cleaner.dedupe.buffer.size=4194304\n",
             id = node.id,
             port = node.port,
+            outer = node.outer,
+            proxy = node.proxy.port,
             controller = node.controller,
             dir = self.folder(index).join("data").display(),
         )

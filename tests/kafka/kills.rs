@@ -102,7 +102,7 @@ fn kill_and_restart(site: &Site<'_>, firehose: &Firehose, kills: u64, slice: usi
 }
 
 /// A firehose on its way into a cluster, slice by slice.
-struct Feed<'f> {
+pub struct Feed<'f> {
     gateway: Gateway,
     /// By arrival.
     posts: Vec<&'f Post>,
@@ -113,7 +113,7 @@ struct Feed<'f> {
 
 impl<'f> Feed<'f> {
     /// Appends the links.
-    fn new(site: &Site<'_>, firehose: &'f Firehose) -> Feed<'f> {
+    pub fn new(site: &Site<'_>, firehose: &'f Firehose) -> Feed<'f> {
         let mut gateway = Gateway::new(&site.bus());
         gateway.append("accounts.links", 0, firehose.links());
         let mut posts: Vec<&Post> = firehose.posts.iter().collect();
@@ -122,7 +122,7 @@ impl<'f> Feed<'f> {
     }
 
     /// So many posts more.
-    fn append(&mut self, count: usize) {
+    pub fn append(&mut self, count: usize) {
         let end = self.next.saturating_add(count).min(self.posts.len());
         for partition in 0..self.partitions {
             let slice = self.posts[self.next..end].iter().filter(|post| post.partition == partition);
@@ -132,7 +132,7 @@ impl<'f> Feed<'f> {
     }
 
     /// A post after everything on every partition: whatever still waits expires.
-    fn close(&mut self) {
+    pub fn close(&mut self) {
         for partition in 0..self.partitions {
             self.gateway.append("tweets", partition, [self.closing.record()]);
         }
