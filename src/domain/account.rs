@@ -306,20 +306,28 @@ impl Purchase {
         post == self.order_post || post == self.order_version
     }
 
+    /// Whether its state has an end that no message brings.
+    pub fn ends_by_itself(&self) -> bool {
+        matches!(self.state, State::Prompted | State::Authorized)
+    }
+
     /// When the state ends by itself once the watermark has passed it.
     pub fn ends_at(&self, rules: &Rules) -> Option<Time> {
-        let deadline = self.deadline?;
+        let deadline = self.deadline.filter(|_| self.ends_by_itself())?;
         let untold = rules.windows.feedback_required && self.state == State::Prompted && self.prompt_post.is_none();
         Some(if untold { deadline.max(self.window_from.after(rules.windows.feedback_timeout)) } else { deadline })
     }
 
-    /// When an ended purchase may be forgotten: no redelivered buy, confirm or daily limit can concern it any more.
-    /// One that succeeded counts towards `per_account` for as long as its offer is open.
+    /// When an ended purchase may be forgotten: no redelivered buy, confirm or daily limit can concern it any more, and
+    /// what became of its replies is known, also where a clock that was ahead made its deadline late. One that
+    /// succeeded counts towards `per_account` for as long as its offer is open.
     pub fn forget_at(&self, rules: &Rules) -> Option<Time> {
         if self.state.waits() || self.state == State::Authorized {
             return None;
         }
-        let settled = self.ordered_at.max(self.window_from).after(rules.windows.buy_max_age).after(Span::DAY);
+        let waited_until = self.deadline.filter(|_| matches!(self.state, State::Expired | State::Cancelled));
+        let until = self.ordered_at.max(self.window_from).max(waited_until.unwrap_or(self.ordered_at));
+        let settled = until.after(rules.windows.buy_max_age).after(Span::DAY);
         if self.state.succeeded() {
             self.terms.closes.map(|closes| closes.after(Span::DAY).max(settled))
         } else {

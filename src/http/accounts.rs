@@ -116,7 +116,7 @@ fn purchase_of(purchase: &Purchase) -> PurchaseBody<'_> {
         offer: &purchase.terms.offer,
         state: StateName(purchase.state),
         ordered_at: TimeText(purchase.ordered_at),
-        deadline: purchase.deadline.map(TimeText),
+        deadline: purchase.deadline.filter(|_| purchase.ends_by_itself()).map(TimeText),
         amount: MoneyValue(purchase.terms.amount),
     }
 }

@@ -331,4 +331,20 @@ const TABLE: Table = &[
         }
         t.decided_at_once("a confirm pays the oldest that was read, at once");
     }),
+    ("a late confirm is told once, also if the purchase that it was late for is cancelled", |t| {
+        t.gift(|offer| offer.per_account = Some(3));
+        t.linked(ALICE);
+        t.post(ALICE, "15:01:00", BUY);
+        t.post(ALICE, "15:04:00", BUY);
+        t.post(ALICE, "15:18:00", CONFIRM);
+        t.post(ALICE, "15:18:30", CONFIRM);
+        t.card(ALICE, "suspended", "15:19:00");
+        t.expect(&[
+            "alice gift: ordered > prompted !late > cancelled(card_not_active)",
+            "alice gift: ordered > prompted > authorized > fulfilled",
+            "alice hears prompt, prompt, purchased, cancelled",
+            "alice pays 1500 USD",
+        ]);
+        t.decided_at_once("a confirm pays the oldest that was read, at once");
+    }),
 ];

@@ -125,6 +125,23 @@ const TABLE: Table = &[
         expired(t);
         t.event_at("expired", "15:17:00");
     }),
+    ("live: who was prompted days late is told directly where the reply failed", |t| {
+        t.live("14 15:00:00");
+        t.set("account.buy_max_age", "\"1h\"");
+        t.linked(ALICE);
+        t.post(ALICE, "15:00:50", "hello");
+        t.clock("14 15:00:02");
+        t.post(ALICE, "15:01:00", BUY);
+        for clock in ["14 15:10:00", "14 15:22:04", "14 15:23:00"] {
+            t.clock(clock);
+        }
+        t.failed(ALICE, "expired", "14 15:23:10");
+        t.expect(&[
+            "alice gift: ordered > prompted > expired",
+            "alice hears prompt, expired",
+            "alice privately hears expired",
+        ]);
+    }),
     ("live: but not before the clock less the lateness has passed the deadline", |t| {
         t.live("15:01:00");
         t.linked(ALICE);

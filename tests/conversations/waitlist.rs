@@ -214,7 +214,6 @@ const TABLE: Table = &[
             "bob hears waitlisted, prompt, expired",
             "bob privately hears expired",
         ]);
-        t.news_again("a buy of long ago is stale once its purchase is forgotten");
     }),
     ("a confirm that is late for what waits pays a place in line that was served before it", |t| {
         t.gift(|offer| (offer.quantity, offer.waitlist_max, offer.per_account) = (Some(2), Some(1), Some(2)));

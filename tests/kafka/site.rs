@@ -11,7 +11,8 @@ use serde_json::Value;
 use super::cluster::Cluster;
 use super::support::outputs::Outputs;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_pay-by-tweet");
+/// `PROGRAM` names another build: campaigns take the one that ships.
+const BUILT: &str = env!("CARGO_BIN_EXE_pay-by-tweet");
 
 /// A configuration, on the cluster or as it is.
 pub struct Site<'a> {
@@ -35,7 +36,8 @@ impl<'a> Site<'a> {
     }
 
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(PROGRAM);
+        let program = std::env::var("PROGRAM").unwrap_or_else(|_| BUILT.to_owned());
+        let mut command = Command::new(program);
         command.args(args).arg("--config").arg(self.config);
         if let Some((brokers, prefix)) = &self.kafka {
             command

@@ -87,7 +87,10 @@ impl Judge<'_> {
                 None
             }
             Target::Fails(index, reason) => {
-                self.reject_confirm(index, reason, &confirm);
+                // Told once, it is judged again only for what it may yet pay.
+                if !confirm.told && !self.was_rejected(&confirm) {
+                    self.reject_confirm(index, reason, &confirm);
+                }
                 self.note_weighed(&confirm);
                 let lives = self.may_yet_pay(index, reason, &confirm);
                 lives.then_some(KeptConfirm { told: true, ..confirm })
@@ -226,6 +229,12 @@ impl Judge<'_> {
     fn reject_confirm(&mut self, index: usize, reason: Reason, confirm: &KeptConfirm) {
         self.account.purchases[index].rejected_confirms.push(confirm.first_id);
         self.reject_against(index, reason, confirm.time, confirm.id);
+    }
+
+    /// Whether it was told of any purchase that it concerns.
+    fn was_rejected(&self, confirm: &KeptConfirm) -> bool {
+        let concerned = self.account.purchases.iter().filter(|p| addresses(confirm, p, self.id.user));
+        concerned.into_iter().any(|p| p.rejected_confirms.contains(&confirm.first_id))
     }
 
     /// A confirm that pays nothing is told of one purchase, but was weighed against all that are prompted: what is told

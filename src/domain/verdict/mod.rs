@@ -135,7 +135,8 @@ impl Judge<'_> {
         let purchase = &mut self.account.purchases[index];
         let from = purchase.state;
         purchase.state = to;
-        if to != State::Prompted && to != State::Authorized {
+        // Of one that came to nothing it stays: until then somebody waited, and is told about it for a while.
+        if to == State::Fulfilled {
             purchase.deadline = None;
         }
         let confirm_ms = (to == State::Authorized).then(|| at.since(purchase.window_from));
