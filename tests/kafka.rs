@@ -1,5 +1,7 @@
 //! The program on a real Kafka broker. One broker serves all tests of this file; each has topics of its own prefix.
 
+#[path = "kafka/brokers.rs"]
+mod brokers;
 #[path = "kafka/cluster.rs"]
 mod cluster;
 #[path = "kafka/flock.rs"]
@@ -51,6 +53,15 @@ fn one_broker_serves_them_all() {
     timed("the_cluster_is_away_for_a_while", || network::the_cluster_is_away_for_a_while(&cluster));
     timed("mistakes_are_told", || runs::mistakes_are_told(&cluster));
     timed("a_broker_may_be_killed", || promises::a_broker_may_be_killed(&mut cluster));
+}
+
+/// Three brokers on a small machine take their time: a campaign, not for every run.
+#[test]
+#[ignore = "tests/campaign kafka"]
+fn three_brokers_serve_them_too() {
+    let mut cluster = Cluster::start(3);
+    timed("three: the_worked_example_comes_out_as_written", || runs::the_worked_example_comes_out_as_written(&cluster));
+    timed("three: brokers_restart_one_after_the_other", || brokers::brokers_restart_one_after_the_other(&mut cluster));
 }
 
 /// `ONLY=kill` runs those whose name has it: campaigns give one of them more to do.

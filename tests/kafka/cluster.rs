@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -93,6 +93,15 @@ impl Cluster {
         }
     }
 
+    /// The broker is told to end, hands over what it leads, and ends.
+    pub fn stop(&mut self, index: usize) {
+        if let Some(mut child) = self.nodes[index].child.take() {
+            let mut input = child.stdin.take().expect("it is piped");
+            input.write_all(b"TERM\n").expect("its shell listens");
+            child.wait().expect("a broker that was told to end does");
+        }
+    }
+
     /// Starts a broker again that was killed, with what it left on disk; waits until all are up.
     pub fn revive(&mut self, index: usize) {
         self.launch(index);
@@ -138,11 +147,11 @@ impl Cluster {
     fn launch(&mut self, index: usize) {
         let folder = self.folder(index);
         let log = File::options().create(true).append(true).open(folder.join("log")).expect("a log file");
-        // The broker goes when its shell's input ends: when it is killed here, and when this process dies.
+        // The broker is killed when its shell's input ends, also because this process died; a line there says how else.
         let mut broker = java(&["-Xmx400m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"], "kafka.Kafka");
         broker.arg(folder.join("server.properties"));
         let child = Command::new("sh")
-            .args(["-c", "\"$@\" </dev/null & broker=$!; cat >/dev/null; kill -9 $broker; wait $broker", "sh"])
+            .args(["-c", "\"$@\" </dev/null & broker=$!; read how; kill -${how:-KILL} $broker; wait $broker", "sh"])
             .arg(broker.get_program())
             .args(broker.get_args())
             .stdin(Stdio::piped())

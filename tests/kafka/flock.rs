@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use pay_by_tweet::bus::{Bus, Reader, ends_of};
+use pay_by_tweet::bus::{Bus, BusError, Reader, ends_of};
 use pay_by_tweet::engine::ends::{drained, position_of};
 use pay_by_tweet::engine::worker::group_of;
 
 use super::site::Site;
 
 /// Whatever is waited for has come by then, or never comes.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(180);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// The least that a broker takes, so that the dead are missed soon.
 const SESSION_MS: &str = "6000";
@@ -108,23 +108,27 @@ impl<'a> Flock<'a> {
     }
 
     /// Sum of what the groups have committed: it grows while anything is done.
-    pub fn progress(&mut self) -> u64 {
+    fn progress(&mut self) -> Result<u64, BusError> {
         let Flock { inputs, log, reader, .. } = self;
         let mut sum = 0;
         for (group, topics) in inputs {
             for topic in topics {
-                for (at, _) in ends_of(&**log, &mut **reader, topic).expect("the cluster is up") {
-                    sum += position_of(&**log, &mut **reader, group, &at).expect("the cluster is up");
+                for (at, _) in ends_of(&**log, &mut **reader, topic)? {
+                    sum += position_of(&**log, &mut **reader, group, &at)?;
                 }
             }
         }
-        sum
+        Ok(sum)
     }
 
     /// Until the groups have got on, or everything is consumed.
     pub fn await_progress(&mut self) {
-        let before = self.progress();
-        self.until("nothing is consumed any more", |flock| flock.progress() > before || flock.is_drained());
+        let mut before = None;
+        self.until("nothing is consumed any more", |flock| {
+            // Brokers may be away.
+            let Ok(now) = flock.progress() else { return false };
+            *before.get_or_insert(now) < now || flock.is_drained()
+        });
     }
 
     pub fn await_drained(&mut self) {

@@ -9,14 +9,17 @@ pub mod pieces;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use pay_by_tweet::bus::Bus;
+use pay_by_tweet::bus::{Bus, BusError};
 use pay_by_tweet::config::{OfferSpec, Settings};
 use pay_by_tweet::pipeline::Producer;
 use tempfile::TempDir;
 
 /// Records of one transaction of a producer.
 const CHUNK_RECORDS: usize = 5_000;
+/// A log that is away for longer never comes back.
+const AWAY_MAX: Duration = Duration::from_secs(120);
 
 /// A folder with a configuration, its catalogue, and room for a log.
 pub struct House {
@@ -45,29 +48,41 @@ impl House {
     }
 }
 
-/// Appends records as a gateway would, many to a transaction.
+/// Appends records as a gateway would, many to a transaction. It comes again while the log is away, and then may have
+/// appended twice.
 pub struct Gateway {
+    bus: Arc<dyn Bus>,
     producer: Producer,
 }
 
 impl Gateway {
     pub fn new(bus: &Arc<dyn Bus>) -> Gateway {
-        Gateway { producer: Producer::new(&**bus, "gateway").expect("the log is open") }
+        Gateway { producer: Producer::new(&**bus, "gateway").expect("the log is open"), bus: bus.clone() }
     }
 
     pub fn append(&mut self, topic: &str, partition: u32, values: impl IntoIterator<Item = Vec<u8>>) {
-        let mut open = 0;
-        for value in values {
-            self.producer.send(topic, Some(partition), None, Some(&value)).expect("the log is open");
-            open += 1;
-            if open == CHUNK_RECORDS {
-                self.producer.commit(&[]).expect("the log is open");
-                open = 0;
+        let mut values = values.into_iter().peekable();
+        while values.peek().is_some() {
+            let chunk: Vec<Vec<u8>> = values.by_ref().take(CHUNK_RECORDS).collect();
+            self.insist(topic, partition, &chunk);
+        }
+    }
+
+    fn insist(&mut self, topic: &str, partition: u32, chunk: &[Vec<u8>]) {
+        let begun = Instant::now();
+        while let Err(why) = self.try_append(topic, partition, chunk) {
+            assert!(matches!(why, BusError::Unavailable(_)) && begun.elapsed() < AWAY_MAX, "{topic}: {why}");
+            if let Ok(producer) = Producer::new(&*self.bus, "gateway") {
+                self.producer = producer;
             }
         }
-        if open > 0 {
-            self.producer.commit(&[]).expect("the log is open");
+    }
+
+    fn try_append(&mut self, topic: &str, partition: u32, chunk: &[Vec<u8>]) -> Result<(), BusError> {
+        for value in chunk {
+            self.producer.send(topic, Some(partition), None, Some(value))?;
         }
+        self.producer.commit(&[])
     }
 }
 

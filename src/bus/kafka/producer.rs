@@ -29,6 +29,8 @@ const ROOM_WAIT: Duration = Duration::from_secs(30);
 const DRAIN_NAP: Duration = Duration::from_millis(10);
 /// A commit that takes longer may have been sent twice.
 const SUSPECT_AFTER_SECONDS: f64 = 1.0;
+/// The end of a transaction is tried for so long; then nobody knows it, and a new identity settles it.
+const OUTCOME_WAIT: Duration = Duration::from_secs(10);
 /// A call that may be tried again is, after so long.
 const RETRY_PAUSE: Duration = Duration::from_millis(5);
 
@@ -112,17 +114,15 @@ impl TxProducer {
         }
         // What is on its way must have arrived before an abort overtakes it (librdkafka 4849).
         self.drain();
-        loop {
-            let outcome = self.producer.abort_transaction(Timeout::Never);
-            self.serve();
-            let Err(why) = outcome else { return CommitState::Aborted };
-            match failure_of(&why) {
-                Failure::Retry => std::thread::sleep(RETRY_PAUSE),
-                Failure::Fenced | Failure::AbortFenced => return CommitState::Fenced,
-                Failure::Abort | Failure::Uncertain => {
-                    tracing::warn!(error = %why, "a transaction could not be aborted");
-                    return CommitState::Uncertain;
-                }
+        let deadline = Deadline::after(OUTCOME_WAIT);
+        let outcome = self.again(&deadline, |producer, wait| producer.abort_transaction(wait));
+        self.serve();
+        let Err(why) = outcome else { return CommitState::Aborted };
+        match failure_of(&why) {
+            Failure::Fenced | Failure::AbortFenced => CommitState::Fenced,
+            Failure::Retry | Failure::Abort | Failure::Uncertain => {
+                tracing::warn!(error = %why, "a transaction could not be aborted");
+                CommitState::Uncertain
             }
         }
     }
@@ -149,11 +149,11 @@ impl TxProducer {
         if let Some(why) = lock(&self.reports().undelivered).take() {
             return Err(why);
         }
-        let watch = Stopwatch::start();
+        let (watch, deadline) = (Stopwatch::start(), Deadline::after(OUTCOME_WAIT));
         if let Some(group) = group.filter(|_| positions.count() > 0) {
-            self.again(|producer| producer.send_offsets_to_transaction(positions, group, Timeout::Never))?;
+            self.again(&deadline, |producer, wait| producer.send_offsets_to_transaction(positions, group, wait))?;
         }
-        self.again(|producer| producer.commit_transaction(Timeout::Never))?;
+        self.again(&deadline, |producer, wait| producer.commit_transaction(wait))?;
         self.open = false;
         if watch.seconds() > SUSPECT_AFTER_SECONDS {
             self.reports().suspect.store(true, Ordering::Release);
@@ -171,10 +171,15 @@ impl TxProducer {
         Ok(())
     }
 
-    fn again(&self, call: impl Fn(&BaseProducer<Reports>) -> Result<(), KafkaError>) -> Result<(), KafkaError> {
+    /// Makes a call again, which takes the earlier one up where it is.
+    fn again(
+        &self,
+        deadline: &Deadline,
+        call: impl Fn(&BaseProducer<Reports>, Timeout) -> Result<(), KafkaError>,
+    ) -> Result<(), KafkaError> {
         loop {
-            match call(&self.producer) {
-                Err(why) if failure_of(&why) == Failure::Retry => {
+            match call(&self.producer, Timeout::After(deadline.left())) {
+                Err(why) if failure_of(&why) == Failure::Retry && !deadline.is_over() => {
                     self.serve();
                     std::thread::sleep(RETRY_PAUSE);
                 }

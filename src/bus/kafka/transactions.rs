@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rdkafka::TopicPartitionList;
@@ -14,32 +14,51 @@ use rdkafka::error::KafkaError;
 use super::outcome::{Failure, failure_of};
 use super::producer::TxProducer;
 use crate::bus::{BusError, CommitState, LogClock, OutRecord};
+use crate::clock::Stopwatch;
 use crate::domain::Time;
 
 /// An identity is asked for so long before it is told that it did not come yet.
 const INIT_WAIT: Duration = Duration::from_secs(5);
+/// A client that has not got one after so many tries is replaced.
+const INIT_TRIES_MAX: u32 = 4;
 /// Pause between two tries for an identity.
 const INIT_PAUSE: Duration = Duration::from_millis(100);
 /// A caller waits so long for an abort or an identity, then it hears that the log is away.
 const ANSWER_WAIT: Duration = Duration::from_secs(1);
+/// A thread that has not answered for so long does not come back. Above what the producer tries by itself, and below
+/// `max.poll.interval.ms`, which runs meanwhile.
+const STUCK_AFTER_SECONDS: f64 = 25.0;
 /// A new worker waits longer: a cluster's first transaction makes it create its own topics.
 const OPEN_WAIT: Duration = Duration::from_secs(20);
 
 /// The worker's side.
 pub struct Transactions {
-    requests: Sender<Request>,
-    shared: Arc<Shared>,
+    config: ClientConfig,
+    name: String,
+    line: Line,
     committing: Option<Receiver<CommitState>>,
     aborting: Option<Receiver<CommitState>>,
     recovering: Option<Receiver<()>>,
+    /// Since the thread was asked for what it has not answered yet.
+    asked: Option<Stopwatch>,
     last: CommitState,
+}
+
+/// The way to a thread.
+struct Line {
+    requests: Sender<Request>,
+    shared: Arc<Shared>,
 }
 
 struct Shared {
     /// `None` until it has an identity, and again when that may not be used any more.
     producer: Mutex<Option<TxProducer>>,
-    /// The worker is gone.
+    /// Told when the producer has come.
+    came: Condvar,
+    /// The worker is gone, or has another thread.
     over: AtomicBool,
+    /// The worker has another thread.
+    abandoned: AtomicBool,
 }
 
 enum Request {
@@ -55,22 +74,36 @@ struct Committer {
     shared: Arc<Shared>,
 }
 
-impl Transactions {
-    /// Starts the thread and takes the identity over; waits until it is had, or for a while.
-    pub fn open(config: ClientConfig, name: &str) -> Result<Transactions, BusError> {
+impl Line {
+    /// Starts a thread; it has no identity yet.
+    fn start(config: &ClientConfig, name: &str) -> Result<Line, BusError> {
         let (requests, received) = channel();
-        let shared = Arc::new(Shared { producer: Mutex::new(None), over: AtomicBool::new(false) });
-        let committer = Committer { config, name: name.to_owned(), shared: shared.clone() };
+        let shared = Arc::new(Shared {
+            producer: Mutex::new(None),
+            came: Condvar::new(),
+            over: AtomicBool::new(false),
+            abandoned: AtomicBool::new(false),
+        });
+        let committer = Committer { config: config.clone(), name: name.to_owned(), shared: shared.clone() };
         std::thread::Builder::new()
             .name(format!("tx-{name}"))
             .spawn(move || committer.run(&received))
             .map_err(|why| BusError::Fatal(format!("no thread for transactions: {why}")))?;
+        Ok(Line { requests, shared })
+    }
+}
+
+impl Transactions {
+    /// Starts the thread and takes the identity over; waits until it is had, or for a while.
+    pub fn open(config: ClientConfig, name: &str) -> Result<Transactions, BusError> {
         let mut transactions = Transactions {
-            requests,
-            shared,
+            line: Line::start(&config, name)?,
+            config,
+            name: name.to_owned(),
             committing: None,
             aborting: None,
             recovering: None,
+            asked: None,
             last: CommitState::Aborted,
         };
         transactions.recover_within(OPEN_WAIT)?;
@@ -82,7 +115,7 @@ impl Transactions {
         if self.committing.is_some() {
             return Err(BusError::Fatal("the commit before has not been answered yet".to_owned()));
         }
-        let mut producer = self.shared.lock();
+        let mut producer = self.line.shared.await_producer(ANSWER_WAIT);
         let producer = producer.as_mut().ok_or_else(no_identity)?;
         // Whatever it is, the worker aborts; the answer to that tells what became of the identity.
         producer.send(topic, record).map_err(|why| BusError::Unavailable(why.to_string()))
@@ -102,9 +135,12 @@ impl Transactions {
     pub fn poll_commit(&mut self, wait: Duration) -> CommitState {
         let Some(committing) = &self.committing else { return self.last };
         self.last = match committing.recv_timeout(wait) {
-            Ok(state) => state,
-            Err(RecvTimeoutError::Timeout) => return CommitState::Pending,
-            Err(RecvTimeoutError::Disconnected) => CommitState::Uncertain,
+            Ok(state) => {
+                self.asked = None;
+                state
+            }
+            Err(RecvTimeoutError::Timeout) if !self.is_stuck() => return CommitState::Pending,
+            Err(_) => CommitState::Uncertain,
         };
         self.committing = None;
         self.last
@@ -122,9 +158,12 @@ impl Transactions {
         }
         let Some(aborting) = &self.aborting else { return Ok(CommitState::Pending) };
         let state = match aborting.recv_timeout(ANSWER_WAIT) {
-            Ok(state) => state,
-            Err(RecvTimeoutError::Timeout) => return Ok(CommitState::Pending),
-            Err(RecvTimeoutError::Disconnected) => CommitState::Uncertain,
+            Ok(state) => {
+                self.asked = None;
+                state
+            }
+            Err(RecvTimeoutError::Timeout) if !self.is_stuck() => return Ok(CommitState::Pending),
+            Err(_) => CommitState::Uncertain,
         };
         self.aborting = None;
         Ok(state)
@@ -137,6 +176,9 @@ impl Transactions {
 
     fn recover_within(&mut self, wait: Duration) -> Result<(), BusError> {
         if self.recovering.is_none() {
+            if self.is_stuck() {
+                self.abandon()?;
+            }
             let (answer, recovering) = sync_channel(1);
             self.ask(Request::Recover(answer))?;
             self.recovering = Some(recovering);
@@ -144,7 +186,7 @@ impl Transactions {
         let Some(recovering) = &self.recovering else { return Err(no_identity()) };
         match recovering.recv_timeout(wait) {
             Ok(()) => {
-                (self.recovering, self.committing, self.aborting) = (None, None, None);
+                (self.recovering, self.committing, self.aborting, self.asked) = (None, None, None, None);
                 self.last = CommitState::Aborted;
                 Ok(())
             }
@@ -153,22 +195,40 @@ impl Transactions {
         }
     }
 
+    /// Whether the thread does not come back from a call. librdkafka has been seen to send offsets for ever once their
+    /// coordinator had moved, whatever the timeout was.
+    fn is_stuck(&self) -> bool {
+        self.asked.as_ref().is_some_and(|asked| asked.seconds() > STUCK_AFTER_SECONDS)
+    }
+
+    /// Leaves a thread to itself that does not come back, its client with it, and begins anew with another. Whatever
+    /// the old one still does, it does under an identity that is fenced by then.
+    fn abandon(&mut self) -> Result<(), BusError> {
+        self.asked = None;
+        tracing::warn!(name = %self.name, "a call to the cluster does not come back; its client is given up");
+        self.line.shared.abandoned.store(true, Ordering::Release);
+        self.line.shared.over.store(true, Ordering::Release);
+        self.line = Line::start(&self.config, &self.name)?;
+        Ok(())
+    }
+
     pub fn log_clock(&self) -> LogClock {
         // The thread holds the producer while it commits; whoever asks then learns nothing new.
-        let producer = self.shared.producer.try_lock();
+        let producer = self.line.shared.producer.try_lock();
         let at = producer.ok().and_then(|producer| producer.as_ref().and_then(TxProducer::appended_at));
         LogClock::Told(at.map(Time))
     }
 
-    fn ask(&self, request: Request) -> Result<(), BusError> {
+    fn ask(&mut self, request: Request) -> Result<(), BusError> {
+        self.asked = Some(Stopwatch::start());
         let died = |_| BusError::Fatal("the thread for transactions died".to_owned());
-        self.requests.send(request).map_err(died)
+        self.line.requests.send(request).map_err(died)
     }
 }
 
 impl Drop for Transactions {
     fn drop(&mut self) {
-        self.shared.over.store(true, Ordering::Release);
+        self.line.shared.over.store(true, Ordering::Release);
     }
 }
 
@@ -177,12 +237,9 @@ impl Committer {
         for request in requests {
             match request {
                 Request::Commit { positions, group, answer } => {
-                    let state = self.commit(&positions, group.as_ref());
-                    let _ = answer.send(state);
+                    self.settle(|producer| producer.commit(&positions, group.as_ref()), &answer);
                 }
-                Request::Abort(answer) => {
-                    let _ = answer.send(self.abort());
-                }
+                Request::Abort(answer) => self.settle(TxProducer::abort, &answer),
                 Request::Recover(answer) => {
                     // Before anything else: a client that lives on could still send something under the old identity.
                     drop(self.shared.lock().take());
@@ -193,50 +250,51 @@ impl Committer {
                 }
             }
         }
-        // Nothing that is still open may hold readers back until it times out.
-        if let Some(mut producer) = self.shared.lock().take() {
+        // Nothing that is still open may hold readers back until it times out. Another thread has settled what this one
+        // had open if it was given up.
+        if let Some(mut producer) = self.shared.lock().take()
+            && !self.shared.abandoned.load(Ordering::Acquire)
+        {
             producer.abort();
         }
     }
 
-    fn commit(&self, positions: &TopicPartitionList, group: Option<&ConsumerGroupMetadata>) -> CommitState {
+    /// Ends a transaction and tells the outcome. An identity that may have a second end of it under way is given up
+    /// first, and another is had before the next request.
+    fn settle(&self, end: impl FnOnce(&mut TxProducer) -> CommitState, answer: &SyncSender<CommitState>) {
         let mut held = self.shared.lock();
-        let Some(producer) = held.as_mut() else { return CommitState::Uncertain };
-        let state = producer.commit(positions, group);
-        self.settle(held, state)
-    }
-
-    fn abort(&self) -> CommitState {
-        let mut held = self.shared.lock();
-        let Some(producer) = held.as_mut() else { return CommitState::Uncertain };
-        let state = producer.abort();
-        self.settle(held, state)
-    }
-
-    /// Gives an identity up that may have a second end of a transaction under way, before the outcome is told.
-    fn settle(&self, mut held: MutexGuard<'_, Option<TxProducer>>, state: CommitState) -> CommitState {
+        let Some(producer) = held.as_mut() else {
+            let _ = answer.send(CommitState::Uncertain);
+            return;
+        };
+        let state = end(producer);
         let known = matches!(state, CommitState::Committed | CommitState::Aborted);
-        if known && held.as_ref().is_some_and(TxProducer::is_suspect) {
+        let renew = known && producer.is_suspect();
+        if renew {
             tracing::info!(name = %self.name, "renewing the producer: its last request may have been sent twice");
             drop(held.take());
-            drop(held);
+        }
+        drop(held);
+        let _ = answer.send(state);
+        if renew {
             self.renew();
         }
-        state
     }
 
     /// A new client with a new epoch. Tries until it has one; false if the worker is gone.
     fn renew(&self) -> bool {
-        let mut client = None;
+        let (mut client, mut tries) = (None, 0);
         while !self.shared.over.load(Ordering::Acquire) {
             match self.try_renew(&mut client) {
                 Ok(()) => {
                     *self.shared.lock() = client;
+                    self.shared.came.notify_all();
                     return true;
                 }
                 Err(why) => {
                     tracing::warn!(name = %self.name, error = %why, "no identity for transactions yet");
-                    if failure_of(&why) != Failure::Retry {
+                    tries += 1;
+                    if failure_of(&why) != Failure::Retry || tries % INIT_TRIES_MAX == 0 {
                         client = None;
                     }
                     std::thread::sleep(INIT_PAUSE);
@@ -258,6 +316,12 @@ impl Committer {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Option<TxProducer>> {
         self.producer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The producer, or none if it is still on its way then.
+    fn await_producer(&self, wait: Duration) -> MutexGuard<'_, Option<TxProducer>> {
+        let waited = self.came.wait_timeout_while(self.lock(), wait, |producer| producer.is_none());
+        waited.unwrap_or_else(PoisonError::into_inner).0
     }
 }
 
