@@ -235,7 +235,7 @@ fn operators_see_the_pipeline(browser: &Browser, demo: &Program) {
     browser.shot("operate-light");
     browser.click("#search button:not([type=submit])");
     browser.until("the account", "/kindle-fire-hd/.test(document.querySelector('#found').innerText)");
-    assert!(browser.text("#found").contains("Waits for you"), "{}", browser.text("#found"));
+    assert!(browser.text("#found").contains("Waits for a confirm"), "{}", browser.text("#found"));
     browser.looks(Scheme::Dark, 1440, 1000);
     browser.until("it is drawn", "document.querySelectorAll('#plots canvas').length === 4");
     browser.shot("operate-dark");
@@ -288,6 +288,7 @@ fn the_running_service_wants_a_key_and_is_waited_for(browser: &Browser) {
         browser.press(&[&key.to_string()]);
     }
     browser.press(&["\u{e007}"]);
+    no_error_on_the_console(browser);
     browser.until("it answers", "/No purchase of this account/.test(document.querySelector('#found').innerText)");
     browser.script("sessionStorage.clear()");
     let url = run.url.clone();
@@ -326,7 +327,12 @@ fn fits(browser: &Browser) {
     assert_eq!(wide, json!([]), "wider than the window");
 }
 
+/// Nothing went wrong that nobody else would notice, and nothing is said that a program says to itself.
 fn no_error_on_the_console(browser: &Browser) {
+    let text = browser.text("body");
+    for slip in ["undefined", "NaN", "[object"] {
+        assert!(!text.contains(slip), "the page says {slip}: {text}");
+    }
     let errors: Vec<String> = browser.console().into_iter().filter(|line| !line.starts_with("INFO")).collect();
     assert!(errors.is_empty(), "{errors:#?}");
 }

@@ -5,7 +5,7 @@ import { drawGraph } from "./graph.js";
 import { Plots } from "./plots.js";
 import { drawDead, drawFunnel, drawPending, drawSources, drawStages } from "./tables.js";
 import { Search } from "./search.js";
-import { mood, STATES } from "./words.js";
+import { mood, told } from "./words.js";
 
 const FEED_MAX = 14;
 
@@ -94,7 +94,7 @@ export class Operate {
     setText(byId("feed-note"), this.skipped ? `a few of the transitions; ${count(this.skipped)} more in the last half second` : "a few of the transitions");
     fill(byId("feed"), JSON.stringify(feed), () => feed.length ? feed.map((event) => h("li", {},
       h("time", {}, event.at.slice(11, 19)),
-      h(`span.badge.${event.from === event.to ? "bad" : mood(event.to)}`, {}, event.from === event.to ? "Confirm refused" : STATES[event.to] ?? event.to),
+      h(`span.badge.${event.from === event.to ? "bad" : mood(event.to)}`, {}, told(event)),
       h("span.offer-id", {}, event.offer), event.reason && h("code", {}, event.reason),
       event.account && h("button.quiet", { type: "button", onclick: () => this.search.find(event.account) }, event.account))) : h("li.empty", {}, "Nothing has happened yet."));
   }

@@ -10,6 +10,7 @@ const PAST_MAX = 6;
 export class Orders {
   constructor(play) {
     this.play = play;
+    this.open_before = Infinity;
   }
 
   draw() {
@@ -23,6 +24,14 @@ export class Orders {
       ? [open.map((one) => this.open(one)), past.map((one) => this.past(one))]
       : h("p.empty", {}, you.card ? "Nothing yet. Choose an offer and tweet its tag." : "Nothing yet. It begins with a card."));
     this.tick();
+    // Whoever ordered further down, on a phone say, is shown what came of it.
+    if (open.length > this.open_before) this.reveal(place.closest(".panel"));
+    this.open_before = open.length;
+  }
+
+  reveal(panel) {
+    const { top, bottom } = panel.getBoundingClientRect();
+    if (top < 0 || bottom > innerHeight) panel.scrollIntoView({ block: "start" });
   }
 
   /** The countdowns. */
@@ -32,7 +41,7 @@ export class Orders {
       node.style.setProperty("--left", String(Math.min(1, Math.max(0, left / (this.play.window + 60_000)))));
       node.dataset.mood = left <= 0 ? "over" : left < 180_000 ? "soon" : "calm";
       node.querySelector(".digits").textContent = countdown(left);
-      node.querySelector(".hint").textContent = left > 0 ? "left to confirm" : "time is up";
+      node.querySelector(".hint").textContent = left > 0 ? "left to confirm" : "Time is up. It ends once every source of tweets has passed the deadline, up to 5 minutes later.";
     }
   }
 
@@ -67,7 +76,7 @@ export class Orders {
         prompt && act("reply", "Reply with the tag", () => play.tweet(`yes! #${offer.confirm_tag}`, { reply_to: prompt.post })),
         prompt && act("cancel", "Cancel", () => play.tweet("Cancel please, I changed my mind", { reply_to: prompt.post })),
         order && act("delete", "Delete my tweet", () => play.act("delete", { post: order.id })),
-        purchase.deadline && act("expire", "Let it run out", () => play.forward((purchase.deadline - play.now()) / 1000 + 360))),
+        purchase.deadline && act("expire", "Wind on until it expires", () => play.forward((purchase.deadline - play.now()) / 1000 + 360))),
       refusals(purchase));
   }
 

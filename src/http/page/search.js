@@ -2,7 +2,7 @@
 
 import { byId, clock, h, money, toast } from "./dom.js";
 import { get } from "./net.js";
-import { mood, STATES, told, why } from "./words.js";
+import { ASIDE, mood, told, why } from "./words.js";
 
 export class Search {
   constructor(operate) {
@@ -13,9 +13,8 @@ export class Search {
     const form = byId("search");
     if (form.childElementCount) return;
     this.input = h("input", { id: "account", type: "text", placeholder: "twitter:783214", autocomplete: "off", spellcheck: "false" });
-    const you = this.operate.demo?.you?.account;
-    form.append(h("label.sr", { for: "account" }, "An account: network and user id"), this.input, h("button.primary", { type: "submit" }, "Look up"),
-      you && h("button", { type: "button", onclick: () => this.find(this.operate.demo.you.account) }, "You"));
+    const you = this.operate.demo && h("button", { type: "button", onclick: () => this.find(this.operate.demo.you.account) }, "You");
+    form.append(...[h("label.sr", { for: "account" }, "An account: network and user id"), this.input, h("button.primary", { type: "submit" }, "Look up"), you].filter(Boolean));
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       const text = this.input.value.trim();
@@ -45,7 +44,7 @@ export class Search {
         : h("span.note", {}, now ? "no card is linked" : "nothing is remembered of it now")),
       purchases.length ? h("ol.stories", {}, purchases.map((story) => h("li", {},
         h("p.head", {}, h("b", {}, story[0].offer), known.has(story[0].purchase) && h("span.note", {}, money(known.get(story[0].purchase).amount)),
-          h(`span.badge.${mood(story.at(-1).to)}`, {}, STATES[story.at(-1).to] ?? story.at(-1).to)),
+          h(`span.badge.${mood(story.at(-1).to)}`, {}, ASIDE[story.at(-1).to] ?? story.at(-1).to)),
         h("ol", {}, story.map((event) => h("li", {}, h("time", {}, clock(Date.parse(event.at))), " ", told(event),
           event.reason && [" ", h("code", {}, event.reason), " ", h("span.note", {}, why(event.reason))])))))) : h("p.empty", {}, "No purchase of this account is in the log."),
       !complete && h("p.note", {}, "Older events than these are not shown."),

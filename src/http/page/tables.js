@@ -62,7 +62,8 @@ export function drawDead(place, sample) {
 export function drawFunnel(place, { offers }) {
   const all = (Array.isArray(offers) ? offers : []).filter((offer) => offer.kind === "purchase");
   fill(place, JSON.stringify(all.map(({ held, sold, waiting, funnel }) => [held, sold, waiting, funnel])), () => {
-    const share = (part, whole) => (whole ? `${Math.round((100 * part) / whole)} %` : "–");
+    const share = (part, whole) => h("span.share", { vars: { "--share": String(whole ? Math.min(1, part / whole) : 0) } },
+      whole ? `${Math.round((100 * part) / whole)} %` : "–");
     const stock = (offer) => (offer.quantity === null ? `${count(offer.sold)} sold`
       : [h("span.stock", { vars: { "--sold": String(offer.sold / offer.quantity), "--held": String((offer.sold + offer.held) / offer.quantity) }, "aria-hidden": "true" }),
         `${count(offer.quantity - offer.sold - offer.held)} of ${count(offer.quantity)}`]);

@@ -42,6 +42,9 @@ export const STATES = {
   declined: "Declined",
 };
 
+/** The same for whoever looks on. */
+export const ASIDE = { ...STATES, prompted: "Waits for a confirm" };
+
 /** Colours of badges: good, wait, bad or plain. */
 export function mood(state) {
   if (state === "authorized" || state === "fulfilled") return "good";
@@ -53,6 +56,7 @@ export function mood(state) {
 export function told({ from, to, reason }) {
   if (from === to) return `Confirm refused`;
   if (!from && to === "rejected") return "Order refused";
+  if (to === "prompted") return "Prompted";
   return STATES[to] ?? to;
 }
 
