@@ -98,7 +98,6 @@ fn options(args: &DemoArgs, settings: &Settings) -> anyhow::Result<DemoOptions> 
         freeze_tag: settings.service.freeze_tag.clone(),
         confirm_window: settings.account.confirm_window,
         reply_grace: settings.account.reply_grace,
-        ..DemoOptions::default()
     })
 }
 

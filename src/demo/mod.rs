@@ -1,4 +1,4 @@
-//! The demo: the whole service with a simulated Twitter on virtual time.
+//! The demo: the whole service with a simulated Twitter on virtual time, judged to its end or played on the page.
 //!
 //! | file | what |
 //! |---|---|

@@ -135,3 +135,74 @@ impl Timeline {
 fn concerns(post: &Post, you: u64) -> bool {
     post.author().id == you || matches!(&post.draft.relation, Relation::Reply { to, .. } if to.id == you)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::demo::person::You;
+    use crate::demo::twitter::Twitter;
+    use crate::domain::Network;
+    use crate::posts::people;
+    use crate::posts::post::Draft;
+
+    #[test]
+    fn eyes_can_follow_and_nothing_of_yours_is_left_out() {
+        let mut twitter = Twitter::new("tweets", 1, 7);
+        twitter.watch();
+        let service = Arc::new(people::service(5, "Service"));
+        let (mut you, mut timeline) = (You::new(1, Network::TWITTER), Timeline::new(service.id));
+        let crowd = You::new(2, Network::TWITTER).user;
+        let mut shown_after = |posts: i64, seconds: u64, you: &mut You, twitter: &mut Twitter| {
+            for at in 0..posts {
+                twitter.publish(Draft::own(&crowd, format!("post {at}")), Time(1_700_000_000_000 + at));
+            }
+            let mine = you.publish(Draft::own(&you.user.clone(), "mine"), Time(1_700_000_000_000), twitter);
+            let answer = Draft::reply(&service, "@you hello", Some(mine.id), &you.user);
+            twitter.publish(answer, Time(1_700_000_000_000));
+            timeline.take(twitter.take_shown(), you.user.id, Duration::from_secs(seconds));
+            let (fresh, _) = timeline.take_fresh();
+            assert!(fresh.iter().any(|post| post["role"] == "you") && fresh.iter().any(|post| post["to_you"] == true));
+            fresh.len() as u32
+        };
+        assert!(shown_after(1000, 0, &mut you, &mut twitter) <= AT_FIRST + 2);
+        assert!(shown_after(1000, 0, &mut you, &mut twitter) <= 2);
+        assert!(shown_after(1000, 3600, &mut you, &mut twitter) <= AT_ONCE_MAX + 2);
+        assert!(timeline.json(you.user.id).len() <= POSTS_MAX);
+        let mine = you.publish(Draft::own(&you.user.clone(), "gone soon"), Time(1_700_000_000_000), &mut twitter);
+        assert!(you.delete(mine.id, Time(1_700_000_000_001), &mut twitter));
+        assert!(!you.delete(mine.id, Time(1_700_000_000_001), &mut twitter), "it was gone");
+        timeline.take(twitter.take_shown(), you.user.id, Duration::from_secs(3600));
+        assert!(timeline.find(mine.id).is_none());
+    }
+
+    #[test]
+    fn a_person_is_told_of_what_is_theirs_and_no_token_is() {
+        let mut twitter = Twitter::new("tweets", 1, 7);
+        let mut you = You::new(1, Network::TWITTER);
+        you.link("US", Time(1_700_000_000_000), &mut twitter);
+        let post = you.publish(Draft::own(&you.user.clone(), "#BuyIt"), Time(1_700_000_000_000), &mut twitter);
+        assert!(you.is_unsettled());
+        let account = you.account.to_string();
+        let event = |account: &str, from: Option<&str>, to: &str, reason: Option<&str>| {
+            json!({"purchase": "p-1", "account": account, "offer": "it", "from": from, "to": to, "reason": reason,
+                "at": "2023-11-14T22:13:20.000Z", "post": post.id.to_string()})
+        };
+        you.take("purchases.events", &event("twitter:9", None, "ordered", None), Time(0));
+        assert_eq!(you.json()["purchases"], json!([]));
+        you.take("purchases.events", &event(&account, None, "ordered", None), Time(0));
+        you.take("purchases.events", &event(&account, Some("ordered"), "prompted", None), Time(0));
+        assert!(you.waits() && !you.is_unsettled());
+        let payment = json!({"purchase": "p-1", "account": account, "card": "tok_secret_1234", "merchant": "m",
+            "amount": {"minor": 100, "currency": "USD"}, "confirmed_at": "2023-11-14T22:14:20.000Z"});
+        you.take("payments.authorized", &payment, Time(0));
+        you.take("fulfilment.orders", &json!({"purchase": "p-1"}), Time(0));
+        let told = you.take_changed().expect("much changed");
+        assert_eq!(told["purchases"][0]["payment"]["card_ends"], "1234");
+        assert_eq!(
+            (&told["purchases"][0]["ordered"], &told["posts"][0]["verdicts"][1]["to"]),
+            (&json!(true), &json!("prompted"))
+        );
+        assert!(!told.to_string().contains("tok_"), "{told}");
+        assert!(you.take_changed().is_none());
+    }
+}

@@ -83,8 +83,9 @@ fn check(request: &HttpRequest) -> Result<(), ApiError> {
     let Some(served) = request.app_data::<Shown>() else {
         return Err(ApiError::unauthorized("this server has no keys"));
     };
-    // A name of somebody else's that leads here would let his pages in.
-    if served.access.open && !is_loopback(request.connection_info().host()) {
+    // A name of somebody else's that leads here would let his pages in. What proxies add is theirs to say, too.
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    if served.access.open && !is_loopback(host) {
         return Err(ApiError::unauthorized("the demo answers by its loopback address only"));
     }
     let value = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());

@@ -72,8 +72,12 @@ impl Program {
 }
 
 impl Drop for Program {
+    /// Asked to end, it takes its scratch folder with it.
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        let asked = Command::new("kill").arg(self.child.id().to_string()).status();
+        if !asked.is_ok_and(|asked| asked.success()) {
+            let _ = self.child.kill();
+        }
         let _ = self.child.wait();
     }
 }

@@ -77,11 +77,16 @@ fn the_page_is_served_whole_and_strict() {
 #[test]
 fn what_is_open_is_open_to_loopback_names_only() {
     let program = Program::start(None, true);
-    let asked_as = |host: &str| {
+    let asked_by = |host: &str, forwarded: &str| {
         let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().into();
-        let request = agent.get(format!("http://{}/v1/tap/replies", program.addr())).header("host", host);
+        let request = agent
+            .get(format!("http://{}/v1/tap/replies", program.addr()))
+            .header("host", host)
+            .header("x-forwarded-host", forwarded);
         request.call().expect("answered").status().as_u16()
     };
+    let asked_as = |host: &str| asked_by(host, host);
+    assert_eq!(asked_by("shop.example.org", "localhost"), 401);
     assert_eq!((asked_as("localhost:8787"), asked_as("127.0.0.1")), (200, 200));
     assert_eq!((asked_as("shop.example.org"), asked_as("127.0.0.1.example.org")), (401, 401));
 }

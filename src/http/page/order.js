@@ -18,7 +18,8 @@ export class Orders {
     const place = byId("orders");
     const isOpen = (one) => ["ordered", "waitlisted", "prompted"].includes(one.state);
     const open = you.purchases.filter(isOpen).toReversed();
-    const past = you.purchases.filter((one) => !isOpen(one)).toReversed().slice(0, PAST_MAX);
+    const ended = (one) => one.events.at(-1)?.at ?? "";
+    const past = you.purchases.filter((one) => !isOpen(one)).sort((a, b) => ended(b).localeCompare(ended(a))).slice(0, PAST_MAX);
     const replies = you.replies.map((reply) => reply.post);
     fill(place, JSON.stringify([open, past, replies, offers.length]), () => open.length + past.length
       ? [open.map((one) => this.open(one)), past.map((one) => this.past(one))]
