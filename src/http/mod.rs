@@ -57,7 +57,7 @@ use crate::offers::OffersShard;
 use access::Access;
 use answer::ApiError;
 use tap::Taps;
-use watch::Watch;
+use watch::{Watch, Watching};
 
 pub use accounts::account_json;
 pub use endpoint::{ClientError, Endpoint, EndpointFile, client_get, new_secret, read_endpoint, write_endpoint};
@@ -99,7 +99,7 @@ pub struct Server {
     handle: ServerHandle,
     stopping: Arc<AtomicBool>,
     thread: Option<JoinHandle<io::Result<()>>>,
-    watching: Option<JoinHandle<()>>,
+    watching: Option<Watching>,
     events: Events,
 }
 
@@ -152,9 +152,7 @@ impl Server {
     fn end(&mut self) {
         self.stopping.store(true, Ordering::Release);
         if let Some(watching) = self.watching.take() {
-            watching.thread().unpark();
-            // A watcher that failed has said so in the log.
-            let _ = watching.join();
+            watching.wait();
         }
         self.events.close();
         if let Some(thread) = self.thread.take() {

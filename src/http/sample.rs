@@ -100,20 +100,22 @@ pub struct Point {
     pub now: i64,
     /// Of screen, accounts, offers.
     pub records_per_second: [f64; 3],
-    pub lag_ms: [i64; 3],
+    /// Null where nobody looked.
+    pub lag_ms: [Option<i64>; 3],
     pub transaction_ms: [Option<f64>; 3],
     /// Prompts, payments, expiries and rejections per second.
     pub verdicts_per_second: [f64; 4],
 }
 
 impl Sample {
-    pub fn point(&self) -> Point {
+    /// `looked`: whether lags were looked up for this sample.
+    pub fn point(&self, looked: bool) -> Point {
         let stage = |name: &str| self.stages.iter().find(|stage| stage.name == name);
         let names = ["screen", "accounts", "offers"];
         Point {
             now: self.now,
             records_per_second: names.map(|name| stage(name).map_or(0.0, |stage| stage.records_per_second)),
-            lag_ms: names.map(|name| stage(name).map_or(0, |stage| stage.lag_ms)),
+            lag_ms: names.map(|name| stage(name).filter(|_| looked).map(|stage| stage.lag_ms)),
             transaction_ms: names.map(|name| stage(name).and_then(|stage| stage.transaction_ms_p99)),
             verdicts_per_second: ["prompted", "authorized", "expired", "rejected"].map(|state| self.verdicts(state)),
         }

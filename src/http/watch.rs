@@ -7,7 +7,7 @@
 //! the rate.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::{JoinHandle, Thread};
 use std::time::Duration;
 
@@ -39,6 +39,9 @@ pub const PENDING_EDGES: [Span; 6] =
 
 /// A query of all accounts is repeated after so many times what it took: 1 % of the shards' time at most.
 const ACCOUNTS_PAUSE_FACTOR: f64 = 100.0;
+
+/// How long the end of a server waits for a look that is under way.
+const END_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The stages, in the order in which records flow.
 pub const STAGES: [&str; 3] = ["screen", "accounts", "offers"];
@@ -78,8 +81,15 @@ struct Before {
     workers: Vec<WorkerHealth>,
 }
 
-/// Starts the thread; it ends when `stopping` is set and it is unparked.
-pub fn start(state: Arc<HttpState>, stopping: Arc<AtomicBool>) -> std::io::Result<(Watch, JoinHandle<()>)> {
+/// The thread, for whoever ends it.
+pub struct Watching {
+    handle: JoinHandle<()>,
+    /// Closed when the thread ends.
+    ended: mpsc::Receiver<()>,
+}
+
+/// Starts the thread; it ends when `stopping` is set.
+pub fn start(state: Arc<HttpState>, stopping: Arc<AtomicBool>) -> std::io::Result<(Watch, Watching)> {
     let shared = Arc::<Shared>::default();
     let watcher = Watcher {
         lags: Lags::default(),
@@ -90,8 +100,23 @@ pub fn start(state: Arc<HttpState>, stopping: Arc<AtomicBool>) -> std::io::Resul
         shared: shared.clone(),
         state,
     };
-    let handle = std::thread::Builder::new().name("watch".to_owned()).spawn(move || watcher.run(&stopping))?;
-    Ok((Watch { shared, thread: handle.thread().clone() }, handle))
+    let (running, ended) = mpsc::channel::<()>();
+    let handle = std::thread::Builder::new().name("watch".to_owned()).spawn(move || {
+        let _running = running;
+        watcher.run(&stopping);
+    })?;
+    Ok((Watch { shared, thread: handle.thread().clone() }, Watching { handle, ended }))
+}
+
+impl Watching {
+    /// Waits until it has ended; not for ever, since a log that does not answer must not hold up the program's end.
+    pub fn wait(self) {
+        self.handle.thread().unpark();
+        if self.ended.recv_timeout(END_PATIENCE) != Err(mpsc::RecvTimeoutError::Timeout) {
+            // One that panicked has said so.
+            let _ = self.handle.join();
+        }
+    }
 }
 
 impl Watch {
@@ -123,9 +148,9 @@ impl Watcher {
                 self.glance();
             }
             if beats == 0 {
-                let sample = self.sample();
+                let sample = self.sample(watched);
                 let mut last = self.shared.last();
-                last.history.add(sample.point());
+                last.history.add(sample.point(watched));
                 last.sample = serde_json::to_value(&sample).unwrap_or_default();
                 if watched {
                     self.state.events.publish("sample", &last.sample);
@@ -141,11 +166,14 @@ impl Watcher {
         self.state.events.publish_forms("transitions", &whole, &bare);
     }
 
-    fn sample(&mut self) -> Sample {
+    /// Positions and ends are asked for only while somebody looks: on a cluster they are requests to brokers.
+    fn sample(&mut self, watched: bool) -> Sample {
         let now = self.state.clock.now();
         let workers = self.state.health.workers();
         let scrape = Scrape::read(&self.state.metrics.render());
-        self.lags.look(&self.state, now);
+        if watched {
+            self.lags.look(&self.state, now);
+        }
         self.ask_accounts(now);
         let before = self.before.take();
         let seconds = before.as_ref().map_or(0.0, |before| before.taken.seconds());
