@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::config::Settings;
 use crate::engine::directory::Directory;
 use crate::engine::health::Health;
+use crate::engine::pressure::Pressure;
 use crate::engine::runtime::{Failure, Runtime, StopError};
 use crate::offers::{OfferView, OffersAnswer, OffersQuery, OffersShard};
 use crate::pipeline::{Stages, engine_settings, seed_offers};
@@ -30,6 +31,7 @@ pub struct App {
     pub accounts: Directory<AccountsShard>,
     pub offers: Directory<OffersShard>,
     pub screen: Arc<ScreenSetup>,
+    pub pressure: Pressure,
     runtime: Runtime,
 }
 
@@ -51,14 +53,14 @@ impl App {
         }
         let mut runtime = Runtime::new(bus.clone(), clock.clone(), engine_settings(settings))?;
         let workers = settings.workers;
-        let screen = stages.screen.setup.clone();
+        let (screen, pressure) = (stages.screen.setup.clone(), stages.screen.pressure.clone());
         if set.screen {
             runtime.spawn(stages.screen, workers.screen)?;
         }
         let accounts =
             if set.accounts { runtime.spawn(stages.accounts, workers.accounts)? } else { Directory::default() };
         let offers = if set.offers { runtime.spawn(stages.offers, workers.offers)? } else { Directory::default() };
-        Ok(App { bus, clock, accounts, offers, screen, runtime })
+        Ok(App { bus, clock, accounts, offers, screen, pressure, runtime })
     }
 
     pub fn health(&self) -> Health {

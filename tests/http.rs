@@ -1,6 +1,9 @@
 //! The HTTP side of a running program: a purchase goes through the threads of all three stages on a log in memory, and
 //! each path is asked as an operator, a probe and a stranger would.
 
+#[path = "http/page.rs"]
+mod page;
+
 use std::io::Read;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -13,7 +16,7 @@ use pay_by_tweet::clock::VirtualClock;
 use pay_by_tweet::config::Settings;
 use pay_by_tweet::domain::{SourceId, Span, Time};
 use pay_by_tweet::engine::runtime::Runtime;
-use pay_by_tweet::http::{ClientError, Endpoint, HttpState, Server, client_get, new_secret, serve};
+use pay_by_tweet::http::{ClientError, Endpoint, Events, HttpState, Server, client_get, new_secret, serve};
 use pay_by_tweet::pipeline::{Producer, Stages, embedded_options, engine_settings, seed_offers};
 use pay_by_tweet::screen::setup::Topology;
 use pay_by_tweet::telemetry;
@@ -67,6 +70,7 @@ impl Program {
         let source = SourceId { topic: "tweets".to_owned(), partition: 0 };
         let stages = Stages::new(&settings, &*bus, Topology::new(vec![source], false)).expect("stages");
         seed_offers(&*bus, &offers, &stages.screen.setup).expect("the offers are written");
+        let pressure = stages.screen.pressure.clone();
         let mut runtime =
             Runtime::new(bus.clone(), Arc::new(clock.clone()), engine_settings(&settings)).expect("threads");
         runtime.spawn(stages.screen, 1).expect("screen");
@@ -84,6 +88,10 @@ impl Program {
             secret: secret.clone(),
             open,
             metrics: telemetry::install(),
+            sources: vec!["tweets".to_owned()],
+            pressure,
+            events: Events::default(),
+            play: None,
         };
         let server = serve(any_port(), state).expect("a free port");
         Program { server: Some(server), runtime, bus, clock, secret, _dir: dir }
@@ -192,7 +200,7 @@ fn a_purchase_is_seen_on_every_path() {
     assert_eq!((&teapot["funnel"]["authorized"], &teapot["funnel"]["mentions"]), (&json!(1), &json!(1)));
 
     let page = program.check("/", Key::None, 200);
-    assert!(page.kind.starts_with("text/html") && page.text.contains("/v1/offers"));
+    assert!(page.kind.starts_with("text/html") && page.text.contains("/assets/main.js"));
 }
 
 #[test]
@@ -346,6 +354,10 @@ fn an_address_in_use_is_said_at_once() {
         secret: String::new(),
         open: false,
         metrics: telemetry::install(),
+        sources: Vec::new(),
+        pressure: Default::default(),
+        events: Events::default(),
+        play: None,
     };
     let error = serve(program.addr(), state).map(drop).expect_err("the address is in use");
     assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);

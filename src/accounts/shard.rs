@@ -11,7 +11,7 @@ use crate::domain::account::Account;
 use crate::domain::verdict::Judge;
 use crate::domain::watermark::Watermark;
 use crate::domain::{
-    AccountId, AccountMessage, DeletedPost, InboxRecord, LinkChange, Network, Rules, Terms, Tick, Time,
+    AccountId, AccountMessage, DeletedPost, InboxRecord, LinkChange, Network, Rules, State, Terms, Tick, Time,
 };
 use crate::engine::pressure::Standing;
 use crate::engine::shard::{Batch, Decided, InRecord, Item, RestoreError, Shard};
@@ -49,12 +49,21 @@ struct Layer {
 pub enum AccountsQuery {
     Account(AccountId),
     Stats,
+    /// How many prompted purchases end by each of these times, given in order.
+    Pending(Vec<Time>),
 }
 
 #[derive(Debug)]
 pub enum AccountsAnswer {
     Account(Option<Box<Account>>, Option<Time>),
-    Stats { accounts: usize, waiting: usize, kept_bytes: usize, watermark: Option<Time> },
+    Stats {
+        accounts: usize,
+        waiting: usize,
+        kept_bytes: usize,
+        watermark: Option<Time>,
+    },
+    /// One count for each time asked, of what ends after the one before; what ends after all of them comes last.
+    Pending(Vec<usize>),
 }
 
 /// The changelog key of the watermark; account keys hold a colon.
@@ -175,6 +184,15 @@ impl AccountsShard {
         }
     }
 
+    fn pending(&self, ends: &[Time]) -> Vec<usize> {
+        let mut counts = vec![0; ends.len() + 1];
+        let prompted = self.table.iter().flat_map(|(_, account)| &account.purchases);
+        for deadline in prompted.filter(|p| p.state == State::Prompted).filter_map(|p| p.deadline) {
+            counts[ends.partition_point(|end| *end < deadline)] += 1;
+        }
+        counts
+    }
+
     /// From the bound on new buys are refused, from a quarter over it the sources of posts wait for each other.
     fn standing(&self) -> Standing {
         let bound = self.setup.rules.limits.kept_bytes_per_shard;
@@ -263,6 +281,7 @@ impl Shard for AccountsShard {
                 kept_bytes: self.table.kept_bytes(),
                 watermark: self.watermark.value,
             },
+            AccountsQuery::Pending(ends) => AccountsAnswer::Pending(self.pending(&ends)),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! `demo --headless`: the whole service with a simulated Twitter, a table at the end, and whether all came as scripted.
+//! `demo`: the whole service with a simulated Twitter, to be played with on its page; with `--headless` a table at the
+//! end, and whether all came as scripted.
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -17,16 +18,26 @@ pub struct DemoArgs {
     /// scripted
     #[arg(long)]
     pub headless: bool,
-    /// Wall time for which people post; then virtual time runs until nothing is pending
-    #[arg(long = "for", value_name = "D", default_value = "60s", value_parser = duration)]
-    pub wall: Duration,
+    /// With --headless: wall time for which people post, 60s unless given; then virtual time runs until nothing is
+    /// pending
+    #[arg(long = "for", value_name = "D", value_parser = duration, requires = "headless")]
+    pub wall: Option<Duration>,
     /// The same seed gives the same people and scripts
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// Virtual seconds per wall second
-    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=3600))]
-    pub speed: u32,
+    /// Virtual seconds per wall second: 1 unless given, with --headless 60
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub speed: Option<u32>,
+    /// Posts of people who buy nothing, per virtual second: 3 unless given, with --headless 10
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub posts: Option<u32>,
+    /// People who come shopping, per virtual minute
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub shoppers: u32,
 }
+
+/// Wall time of a headless demo.
+const WALL: Duration = Duration::from_secs(60);
 
 /// Launches a headless demo and prints its table. Gives exit code 0 if every conversation came to what its script
 /// demands, else 1; `launch` wires the program to [`crate::demo::run()`].
@@ -40,6 +51,16 @@ pub fn run(
     let report = launch(&options)?;
     super::print(format!("\n{report}").trim_end());
     Ok(if report.is_as_scripted() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Plays until SIGINT or SIGTERM; `launch` wires the program to [`crate::demo::play()`].
+pub fn play(
+    args: &DemoArgs,
+    settings: &Settings,
+    launch: impl FnOnce(&DemoOptions) -> anyhow::Result<()>,
+) -> anyhow::Result<ExitCode> {
+    launch(&options(args, settings)?)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Tells progress on standard error, if a person looks at it.
@@ -62,10 +83,14 @@ pub fn tell(progress: &Progress) {
 fn options(args: &DemoArgs, settings: &Settings) -> anyhow::Result<DemoOptions> {
     let source = settings.sources.iter().find(|source| source.format == PostFormat::X);
     let source = source.context("the configuration has no source of format \"x\" for the demo to post into")?;
+    let (speed, posts) = if args.headless { (60, 10) } else { (1, 3) };
     Ok(DemoOptions {
-        wall: args.wall,
+        wall: args.wall.unwrap_or(WALL),
         seed: args.seed,
-        speed: args.speed,
+        speed: args.speed.unwrap_or(speed),
+        posts_per_second: args.posts.unwrap_or(posts),
+        shoppers_per_minute: args.shoppers,
+        plays: !args.headless,
         topic: source.topic.clone(),
         network: source.network,
         service_handle: settings.service.handle.clone(),
@@ -73,7 +98,6 @@ fn options(args: &DemoArgs, settings: &Settings) -> anyhow::Result<DemoOptions> 
         freeze_tag: settings.service.freeze_tag.clone(),
         confirm_window: settings.account.confirm_window,
         reply_grace: settings.account.reply_grace,
-        ..DemoOptions::default()
     })
 }
 

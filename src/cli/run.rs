@@ -93,19 +93,8 @@ fn topology(log: &dyn Bus, settings: &Settings, inputs: &[Input]) -> anyhow::Res
 
 /// The server, and the file by which commands on this machine find it, where the folder is this program's.
 fn serve(settings: &Settings, app: &App, feeding: bool) -> anyhow::Result<(http::Server, Option<http::EndpointFile>)> {
-    let secret = http::new_secret()?;
-    let state = http::HttpState {
-        bus: app.bus.clone(),
-        accounts: app.accounts.clone(),
-        offers: app.offers.clone(),
-        health: app.health(),
-        clock: app.clock.clone(),
-        accounts_partitions: app.bus.partitions("accounts.inbox")?,
-        token: settings.read_token()?,
-        secret: secret.clone(),
-        open: false,
-        metrics: telemetry::install(),
-    };
+    let state = http_state(settings, app)?;
+    let secret = state.secret.clone();
     let mut listen = settings.http.listen;
     if feeding && TcpListener::bind(listen).is_err() {
         // A batch job must not fail because another program has the port: it takes any free one.
@@ -118,6 +107,26 @@ fn serve(settings: &Settings, app: &App, feeding: bool) -> anyhow::Result<(http:
         BusKind::Kafka => None,
     };
     Ok((server, file))
+}
+
+/// What a server of this program asks; nobody gets in without a key.
+pub fn http_state(settings: &Settings, app: &App) -> anyhow::Result<http::HttpState> {
+    Ok(http::HttpState {
+        bus: app.bus.clone(),
+        accounts: app.accounts.clone(),
+        offers: app.offers.clone(),
+        health: app.health(),
+        clock: app.clock.clone(),
+        accounts_partitions: app.bus.partitions("accounts.inbox")?,
+        token: settings.read_token()?,
+        secret: http::new_secret()?,
+        open: false,
+        metrics: telemetry::install(),
+        sources: settings.sources.iter().map(|source| source.topic.clone()).collect(),
+        pressure: app.pressure.clone(),
+        events: http::Events::default(),
+        play: None,
+    })
 }
 
 /// Until SIGTERM, SIGINT, or the first worker that fails.

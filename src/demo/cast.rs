@@ -143,6 +143,11 @@ impl Cast {
     }
 }
 
+/// Whether a user of this id came out of here.
+pub fn is_shopper(user: u64) -> bool {
+    user > SHOPPERS_FROM
+}
+
 fn home(goods: &Goods) -> String {
     goods.countries.first().cloned().unwrap_or_else(|| "US".to_owned())
 }

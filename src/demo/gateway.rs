@@ -19,6 +19,9 @@ const POSTING_MS: std::ops::Range<i64> = 1_000..2_000;
 /// Prompts that others can still see and retweet.
 const PROMPTS_MAX: usize = 64;
 
+/// Texts that the network remembers.
+const SAID_MAX: usize = 50_000;
+
 /// A reply that its addressee sees in the timeline, or gets as a direct message.
 #[derive(Clone, Debug)]
 pub struct Seen {
@@ -36,8 +39,9 @@ pub struct Gateway {
     users: HashMap<u64, Arc<User>>,
     /// Whoever blocks the service can't be replied to.
     blocked: HashSet<u64>,
-    /// Networks drop a text that they have seen. One entry a reply; a demo's are few.
+    /// Networks drop a text that they have seen lately.
     said: HashSet<String>,
+    said_in_order: VecDeque<String>,
     due: BTreeMap<(Time, u64), Reply>,
     taken: u64,
     prompts: VecDeque<Arc<Post>>,
@@ -64,6 +68,7 @@ impl Gateway {
             users: HashMap::new(),
             blocked: HashSet::new(),
             said: HashSet::new(),
+            said_in_order: VecDeque::new(),
             due: BTreeMap::new(),
             taken: 0,
             prompts: VecDeque::new(),
@@ -104,7 +109,7 @@ impl Gateway {
         };
         let failure = if self.blocked.contains(&user) {
             Some("you are blocked by this user")
-        } else if !self.said.insert(reply.text.clone()) {
+        } else if !self.is_new(&reply.text) {
             Some("status is a duplicate")
         } else {
             None
@@ -124,6 +129,26 @@ impl Gateway {
             self.prompts.push_back(post.clone());
         }
         Some((user, Seen { kind: reply.kind, offer: reply.offer, at: post.time, post: Some(post) }))
+    }
+
+    /// Whether the text was not posted lately; it is from now on.
+    fn is_new(&mut self, text: &str) -> bool {
+        if !self.said.insert(text.to_owned()) {
+            return false;
+        }
+        self.said_in_order.push_back(text.to_owned());
+        if self.said_in_order.len() > SAID_MAX
+            && let Some(oldest) = self.said_in_order.pop_front()
+        {
+            self.said.remove(&oldest);
+        }
+        true
+    }
+
+    /// Nothing more is said to this user, or by them.
+    pub fn forget(&mut self, user: u64) {
+        self.users.remove(&user);
+        self.blocked.remove(&user);
     }
 
     /// A prompt that is there to see and was not meant for this user.

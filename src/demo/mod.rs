@@ -1,4 +1,4 @@
-//! The demo: the whole service with a simulated Twitter on virtual time.
+//! The demo: the whole service with a simulated Twitter on virtual time, judged to its end or played on the page.
 //!
 //! | file | what |
 //! |---|---|
@@ -7,20 +7,25 @@
 //! | `twitter`, `gateway` | the network: ids, the stream, replies posted and told |
 //! | `cast`, `script`, `shopper`, `goods` | who shops for what, and how |
 //! | `noise` | everybody else |
+//! | `play`, `person`, `acts`, `timeline` | the demo that one plays: somebody in front of a page |
 //! | `ledger`, `report` | what must come of each conversation, what came, the table |
 //!
 //! Nothing here knows how the program is wired: a [`Service`] stands for it. The log should be a fresh one; what other
 //! runs left in it is not read, but stock that they sold stays sold.
 
+mod acts;
 mod cast;
 mod gateway;
 mod goods;
 mod ledger;
 mod noise;
+mod person;
+mod play;
 mod report;
 mod run;
 mod script;
 mod shopper;
+mod timeline;
 mod twitter;
 mod world;
 
@@ -30,12 +35,13 @@ mod tests;
 use std::time::Duration;
 
 pub use ledger::Deviation;
+pub use play::{Desk, desk, play};
 pub use report::{Latency, Report, Row};
 pub use run::run;
 
 use crate::bus::Bus;
 use crate::clock::VirtualClock;
-use crate::domain::{Network, Span, Time};
+use crate::domain::{AccountId, Network, Span, Time};
 
 /// How a demo goes.
 #[derive(Clone, Debug)]
@@ -46,6 +52,8 @@ pub struct DemoOptions {
     pub seed: u64,
     /// Virtual seconds per wall second, at most: virtual time waits for a service that lags.
     pub speed: u32,
+    /// Somebody plays it: no script is judged, and it can go on for ever.
+    pub plays: bool,
     /// Posts of people who buy nothing, per virtual second.
     pub posts_per_second: u32,
     /// People who come shopping, per virtual minute, once every behaviour had its turn.
@@ -68,6 +76,7 @@ impl Default for DemoOptions {
             wall: Duration::from_secs(60),
             seed: 1,
             speed: 60,
+            plays: false,
             posts_per_second: 10,
             shoppers_per_minute: 10,
             topic: "tweets".to_owned(),
@@ -93,6 +102,11 @@ pub trait Service {
 
     /// Purchases that wait in all account shards.
     fn pending(&self) -> usize;
+
+    /// Until when each purchase of an account that waits for a confirm may have it, by the purchase's id.
+    fn deadlines(&self, _: AccountId) -> Vec<(String, Time)> {
+        Vec::new()
+    }
 
     /// Whether the user wants the demo to end now.
     fn stopped(&self) -> bool;

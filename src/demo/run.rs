@@ -15,7 +15,7 @@ use crate::domain::{Offer, Span, Time};
 use crate::outside::{Outputs, Writer};
 
 /// Pause between two looks at the world while wall time moves it.
-const BEAT: Duration = Duration::from_millis(15);
+pub const BEAT: Duration = Duration::from_millis(15);
 
 /// Pause between two looks while the service catches up.
 const SETTLE_BEAT: Duration = Duration::from_millis(2);
@@ -78,10 +78,10 @@ pub fn run(
     })
 }
 
-struct Demo<'a> {
-    service: &'a dyn Service,
-    options: &'a DemoOptions,
-    world: World,
+pub struct Demo<'a> {
+    pub service: &'a dyn Service,
+    pub options: &'a DemoOptions,
+    pub world: World,
     writer: Writer,
     outputs: Outputs,
     /// Everything that can be bought, the demo's own offers included.
@@ -97,7 +97,7 @@ struct Watch {
 }
 
 impl<'a> Demo<'a> {
-    fn new(service: &'a dyn Service, options: &'a DemoOptions, offers: &[Arc<Offer>]) -> anyhow::Result<Demo<'a>> {
+    pub fn new(service: &'a dyn Service, options: &'a DemoOptions, offers: &[Arc<Offer>]) -> anyhow::Result<Demo<'a>> {
         let started = service.clock().now();
         let catalogue: Vec<_> = offers.iter().filter_map(|o| Goods::of_offer(o, started)).map(Arc::new).collect();
         ensure!(!catalogue.is_empty(), "no offer of the catalogue is a purchase that is open now");
@@ -129,18 +129,24 @@ impl<'a> Demo<'a> {
             }
             let passed = wall.saturating_sub(last);
             last = wall;
-            let wanted = self.now().after(self.virtual_span(passed));
-            let bound = self.world.unanswered_since().map(|since| since.after(ANSWER_LAG_MAX));
-            let next = bound.map_or(wanted, |bound| bound.clamp(self.now(), wanted));
-            stood_still = if next < wanted { stood_still + passed } else { Duration::ZERO };
-            if stood_still > STANDSTILL_MAX {
-                self.world.forget_unanswered();
-            }
-            self.service.clock().set(next);
-            self.beat()?;
+            self.advance(passed, &mut stood_still)?;
             self.tell(on_progress, false);
             sleep(BEAT);
         }
+        Ok(())
+    }
+
+    /// So much wall time has passed: virtual time follows, unless the service lags.
+    pub fn advance(&mut self, passed: Duration, stood_still: &mut Duration) -> anyhow::Result<()> {
+        let wanted = self.now().after(self.virtual_span(passed));
+        let bound = self.world.unanswered_since().map(|since| since.after(ANSWER_LAG_MAX));
+        let next = bound.map_or(wanted, |bound| bound.clamp(self.now(), wanted));
+        *stood_still = if next < wanted { *stood_still + passed } else { Duration::ZERO };
+        if *stood_still > STANDSTILL_MAX {
+            self.world.forget_unanswered();
+        }
+        self.service.clock().set(next);
+        self.beat()?;
         Ok(())
     }
 
@@ -181,7 +187,7 @@ impl<'a> Demo<'a> {
 
     /// Waits until the service has consumed everything and all of its answers were seen. `false` if the user wants an
     /// end before.
-    fn settle(&mut self) -> anyhow::Result<bool> {
+    pub fn settle(&mut self) -> anyhow::Result<bool> {
         let patience = Deadline::after(SETTLE_WALL_MAX);
         self.flush()?;
         while !patience.left().is_zero() {
@@ -202,7 +208,7 @@ impl<'a> Demo<'a> {
     }
 
     /// Reads what came, lets happen what is due, writes what came of it. Tells whether there was anything.
-    fn beat(&mut self) -> anyhow::Result<bool> {
+    pub fn beat(&mut self) -> anyhow::Result<bool> {
         let (now, wall_ms) = (self.now(), self.wall_ms());
         let world = &mut self.world;
         let read = self.outputs.read(&mut |topic, value| world.take(topic, value, now, wall_ms))?;
@@ -231,12 +237,17 @@ impl<'a> Demo<'a> {
         }
     }
 
+    /// Wall time since the demo was made.
+    pub fn elapsed(&self) -> Duration {
+        self.watch.elapsed()
+    }
+
     fn virtual_span(&self, wall: Duration) -> Span {
         let ms = wall.as_micros() * u128::from(self.options.speed) / 1000;
         Span(i64::try_from(ms).unwrap_or(i64::MAX))
     }
 
-    fn now(&self) -> Time {
+    pub fn now(&self) -> Time {
         self.service.clock().now()
     }
 

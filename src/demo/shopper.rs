@@ -91,6 +91,10 @@ impl Shopper {
         self.role.group
     }
 
+    pub fn user(&self) -> u64 {
+        self.role.user.id
+    }
+
     pub fn is_done(&self) -> bool {
         self.steps.is_empty()
     }

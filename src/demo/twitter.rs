@@ -20,6 +20,9 @@ const RECENT_POSTS_MAX: usize = 512;
 /// Posts of people who buy nothing that can still be deleted.
 const DELETABLE_POSTS_MAX: usize = 2048;
 
+/// What happens between two looks and is still seen.
+const SHOWN_MAX: usize = 4096;
+
 /// The machine part of a snowflake id: 10 bits.
 const MACHINE: u64 = 0x17b;
 
@@ -32,6 +35,14 @@ pub struct Twitter {
     deletable: VecDeque<(u64, u64)>,
     outbox: Vec<OutRecord>,
     streamed: u64,
+    /// What happened since it was last taken, if somebody looks.
+    shown: Option<VecDeque<Shown>>,
+}
+
+/// What somebody who looks at the network sees.
+pub enum Shown {
+    Post(Arc<Post>),
+    Deleted(u64),
 }
 
 /// Ids as snowflake makes them: milliseconds, machine, sequence.
@@ -52,6 +63,7 @@ impl Twitter {
             deletable: VecDeque::new(),
             outbox: Vec::new(),
             streamed: 0,
+            shown: None,
         }
     }
 
@@ -61,6 +73,7 @@ impl Twitter {
         let mut versions = draft.edit_of.as_ref().map(|post| post.versions.clone()).unwrap_or_default();
         versions.push(id);
         let post = Arc::new(Post { id, time, draft, versions });
+        self.show(|| Shown::Post(post.clone()));
         let json = if self.rng.random_bool(0.5) { render::v1(&post) } else { render::v2(&post) };
         self.stream(&json, None);
         if !matches!(post.draft.relation, Relation::Retweet(_)) {
@@ -71,6 +84,7 @@ impl Twitter {
 
     /// Deletes a post; the stream tells it.
     pub fn delete(&mut self, post: u64, author: u64, at: Time) {
+        self.show(|| Shown::Deleted(post));
         self.stream(&render::deletion(post, author, at), None);
     }
 
@@ -140,6 +154,22 @@ impl Twitter {
     /// Takes what is to be written, in order.
     pub fn take_outbox(&mut self) -> Vec<OutRecord> {
         std::mem::take(&mut self.outbox)
+    }
+
+    /// Somebody looks from now on.
+    pub fn watch(&mut self) {
+        self.shown = Some(VecDeque::new());
+    }
+
+    /// What happened since the last time, the newest of it.
+    pub fn take_shown(&mut self) -> Vec<Shown> {
+        self.shown.as_mut().map(|shown| shown.drain(..).collect()).unwrap_or_default()
+    }
+
+    fn show(&mut self, what: impl FnOnce() -> Shown) {
+        if let Some(shown) = &mut self.shown {
+            keep(shown, what(), SHOWN_MAX);
+        }
     }
 
     fn put(&mut self, partition: u32, value: Vec<u8>) {

@@ -14,16 +14,25 @@ use super::gateway::{Gateway, Seen};
 use super::goods::{Goods, own_offers};
 use super::ledger::Ledger;
 use super::noise::Noise;
+use super::person::You;
 use super::report::Latency;
 use super::shopper::{Manners, Next, Scene, Shopper};
+use super::timeline::Timeline;
 use super::twitter::Twitter;
 use crate::bus::OutRecord;
 use crate::domain::{AccountId, Span, Time};
 use crate::posts::people;
 
 /// The topics that the demo reads back.
-pub const READ_BACK: [&str; 6] =
-    ["replies", "messages.direct", "purchases.events", "payments.authorized", "fulfilment.orders", "dead-letters"];
+pub const READ_BACK: [&str; 7] = [
+    "replies",
+    "messages.direct",
+    "notifications.email",
+    "purchases.events",
+    "payments.authorized",
+    "fulfilment.orders",
+    "dead-letters",
+];
 
 /// Confirm windows that a shopper waits for a reply before giving up: an expiry takes one window and the stream's
 /// lateness, a place in line may take the windows of those before.
@@ -36,15 +45,25 @@ const LATENCY_MS_MAX: u64 = 600_000;
 /// Until the first round is through, shoppers come this often.
 const FIRST_ROUND_EVERY: Span = Span::of_secs(4);
 
+/// Whoever is through is forgotten after this: until then something may still be said to them.
+const GONE_AFTER: Span = Span::of_mins(30);
+
 pub struct World {
     pub twitter: Twitter,
     pub ledger: Ledger,
-    gateway: Gateway,
+    /// In front of the page. Without one it is somebody of whom nobody hears.
+    pub you: You,
+    pub timeline: Timeline,
+    pub(super) gateway: Gateway,
+    pub(super) people_in_front: u64,
+    /// Shoppers are forgotten when they are through, so that this can go on for ever.
+    forgets: bool,
     cast: Cast,
     noise: Noise,
     manners: Manners,
     signals: Vec<u32>,
-    shoppers: Vec<Shopper>,
+    shoppers: BTreeMap<usize, Shopper>,
+    arrived: usize,
     by_user: HashMap<u64, usize>,
     agenda: BTreeMap<(Time, u64), Happening>,
     happenings: u64,
@@ -71,6 +90,7 @@ enum Happening {
     Noise,
     Arrival,
     Act(usize),
+    Leave(usize),
 }
 
 impl World {
@@ -87,16 +107,24 @@ impl World {
             freeze_tag: options.freeze_tag.clone(),
             patience: Span(options.confirm_window.0.saturating_mul(PATIENCE_WINDOWS).saturating_add(PATIENCE_MORE.0)),
         };
+        if options.plays {
+            twitter.watch();
+        }
         let service = Arc::new(people::service(options.service_user, &options.service_handle));
         let mut world = World {
             gateway: Gateway::new(options.network, service, seeds.random()),
             noise: Noise::new(seeds.random(), &catalogue),
             cast: Cast::new(seeds.random(), catalogue, scarce, with_line),
             twitter,
-            ledger: Ledger::default(),
+            ledger: if options.plays { Ledger::counting() } else { Ledger::default() },
+            you: You::new(1, options.network),
+            timeline: Timeline::new(options.service_user),
+            people_in_front: 1,
+            forgets: options.plays,
             manners,
             signals: Vec::new(),
-            shoppers: Vec::new(),
+            shoppers: BTreeMap::new(),
+            arrived: 0,
             by_user: HashMap::new(),
             agenda: BTreeMap::new(),
             happenings: 0,
@@ -140,6 +168,7 @@ impl World {
             return self.ledger.fault("the outputs", "JSON", came);
         };
         self.ledger.take(topic, &record);
+        self.you.take(topic, &record, now);
         let user = record["account"].as_str().and_then(AccountId::parse).map(|account| account.user);
         let shopper = user.and_then(|user| self.by_user.get(&user)).copied();
         match topic {
@@ -232,15 +261,17 @@ impl World {
             }
             Happening::Noise | Happening::Arrival => {}
             Happening::Act(shopper) => self.act(shopper, at, wall_ms),
+            Happening::Leave(shopper) => self.leave(shopper),
         }
     }
 
     fn arrive(&mut self, now: Time) {
         for role in self.cast.next() {
-            let place = self.shoppers.len();
+            let place = self.arrived;
+            self.arrived += 1;
             self.by_user.insert(role.user.id, place);
             self.gateway.register(&role.user, role.behaviour.blocks_service());
-            self.shoppers.push(Shopper::new(role, &self.gateway, &self.manners));
+            self.shoppers.insert(place, Shopper::new(role, &self.gateway, &self.manners));
             self.open += 1;
             self.schedule(now, Happening::Act(place));
         }
@@ -248,7 +279,7 @@ impl World {
     }
 
     fn act(&mut self, place: usize, now: Time, wall_ms: u64) {
-        let Some(shopper) = self.shoppers.get_mut(place).filter(|shopper| !shopper.is_done()) else { return };
+        let Some(shopper) = self.shoppers.get_mut(&place).filter(|shopper| !shopper.is_done()) else { return };
         let signals_before = self.signals.clone();
         let conversations_before = self.ledger.conversations();
         let next = shopper.act(
@@ -271,11 +302,16 @@ impl World {
         }
         match next {
             Next::At(at) | Next::OnAnswer(at) | Next::OnEvent(at) => self.schedule(at, Happening::Act(place)),
-            Next::Done => self.open -= 1,
+            Next::Done => {
+                self.open -= 1;
+                if self.forgets {
+                    self.schedule(now.after(GONE_AFTER), Happening::Leave(place));
+                }
+            }
         }
         if signals_before != self.signals {
-            let fellows = self.shoppers.iter().enumerate().filter(|(_, s)| s.group() == group && !s.is_done());
-            let fellows: Vec<usize> = fellows.map(|(place, _)| place).collect();
+            let fellows = self.shoppers.iter().filter(|(_, s)| s.group() == group && !s.is_done());
+            let fellows: Vec<usize> = fellows.map(|(place, _)| *place).collect();
             for place in fellows {
                 self.schedule(now, Happening::Act(place));
             }
@@ -283,17 +319,31 @@ impl World {
     }
 
     fn show(&mut self, user: u64, seen: Seen) {
-        let Some(place) = self.by_user.get(&user).copied() else { return };
         let (at, is_prompt) = (seen.at, seen.kind == "prompt");
-        self.shoppers[place].see(seen);
-        self.schedule(at, Happening::Act(place));
+        if user == self.you.user.id {
+            self.you.see(&seen);
+        } else {
+            let place = self.by_user.get(&user).copied();
+            let Some((place, shopper)) = place.and_then(|place| Some((place, self.shoppers.get_mut(&place)?))) else {
+                return;
+            };
+            shopper.see(seen);
+            self.schedule(at, Happening::Act(place));
+        }
         if is_prompt {
             // Whoever looks for a prompt to abuse has one now.
-            let looking = self.shoppers.iter().enumerate().filter(|(_, s)| s.looks_for_prompts());
-            let looking: Vec<usize> = looking.map(|(place, _)| place).collect();
+            let looking = self.shoppers.iter().filter(|(_, s)| s.looks_for_prompts());
+            let looking: Vec<usize> = looking.map(|(place, _)| *place).collect();
             for place in looking {
                 self.schedule(at, Happening::Act(place));
             }
+        }
+    }
+
+    fn leave(&mut self, place: usize) {
+        if let Some(shopper) = self.shoppers.remove(&place) {
+            self.by_user.remove(&shopper.user());
+            self.gateway.forget(shopper.user());
         }
     }
 

@@ -30,6 +30,18 @@ pub enum Standing {
     Source { mark: Option<Time>, at_end: bool },
 }
 
+/// How a source of posts stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceView {
+    pub at: TopicPartition,
+    /// How far its event time has been told.
+    pub mark: Option<Time>,
+    /// Everything there was read.
+    pub at_end: bool,
+    /// It waits for another one.
+    pub held: bool,
+}
+
 #[derive(Debug, Default)]
 struct Board {
     full: BTreeSet<TopicPartition>,
@@ -67,6 +79,21 @@ impl Pressure {
         let board = self.board();
         let Some((own, _)) = board.sources.get(at) else { return false };
         board.sources.values().any(|(mark, at_end)| mark < own && !at_end)
+    }
+
+    /// Shards that are over their bound.
+    pub fn full_shards(&self) -> usize {
+        self.full.load(Ordering::Acquire)
+    }
+
+    /// The sources of this process, for whoever looks on.
+    pub fn sources(&self) -> Vec<SourceView> {
+        let all = self.board().sources.clone();
+        let view = |(at, (mark, at_end)): (TopicPartition, (Option<Time>, bool))| {
+            let held = self.holds(&at);
+            SourceView { at, mark, at_end, held }
+        };
+        all.into_iter().map(view).collect()
     }
 
     fn board(&self) -> MutexGuard<'_, Board> {

@@ -2,6 +2,7 @@
 
 use std::future::{Ready, ready};
 use std::hint::black_box;
+use std::net::IpAddr;
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
@@ -21,6 +22,9 @@ pub struct Access {
 
 /// A request that showed what it must. As an argument it keeps everybody else out of a handler.
 pub struct Authorized;
+
+/// Whether a request showed what it must; for handlers that show more to those who did.
+pub struct MaybeAuthorized(pub bool);
 
 impl Access {
     /// Empty tokens open nothing.
@@ -62,12 +66,45 @@ impl FromRequest for Authorized {
     type Future = Ready<Result<Authorized, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let Some(served) = request.app_data::<Shown>() else {
-            return ready(Err(ApiError::unauthorized("this server has no keys")));
-        };
-        let value = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        ready(served.access.check(value).map(|()| Authorized))
+        ready(check(request).map(|()| Authorized))
     }
+}
+
+impl FromRequest for MaybeAuthorized {
+    type Error = ApiError;
+    type Future = Ready<Result<MaybeAuthorized, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(MaybeAuthorized(check(request).is_ok())))
+    }
+}
+
+fn check(request: &HttpRequest) -> Result<(), ApiError> {
+    let Some(served) = request.app_data::<Shown>() else {
+        return Err(ApiError::unauthorized("this server has no keys"));
+    };
+    // A name of somebody else's that leads here would let his pages in. What proxies add is theirs to say, too.
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    if served.access.open && !is_loopback(host) {
+        return Err(ApiError::unauthorized("the demo answers by its loopback address only"));
+    }
+    let value = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    served.access.check(value)
+}
+
+/// Whether this server's own page sent the request, or no page at all: browsers name the origin of whatever sends.
+pub fn is_of_this_page(request: &HttpRequest) -> bool {
+    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let (origin, host) = (header(header::ORIGIN), header(header::HOST));
+    origin.is_none_or(|origin| host.is_some_and(|host| origin.strip_prefix("http://") == Some(host)))
+}
+
+/// `localhost:8787`, `127.0.0.1`, `[::1]:80`.
+fn is_loopback(host: &str) -> bool {
+    let port_begins = host.rfind(':').filter(|at| !host[*at..].contains(']'));
+    let name = &host[..port_begins.unwrap_or(host.len())];
+    let address = name.trim_start_matches('[').trim_end_matches(']');
+    name == "localhost" || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn digest(key: &str) -> [u8; 32] {
@@ -100,6 +137,16 @@ mod tests {
         check(&Access::new(Some(""), "", false), Some("Bearer "), false);
         check(&Access::new(None, "", false), None, false);
         check(&Access::new(None, "secret", true), None, true);
+    }
+
+    #[test]
+    fn only_loopback_names_are_loopback() {
+        for host in ["localhost", "localhost:8787", "127.0.0.1:1", "127.0.0.1", "[::1]:80", "[::1]"] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in ["", "example.org", "127.0.0.1.example.org:8787", "10.0.0.1", "localhost.example.org", "[::2]:1"] {
+            assert!(!is_loopback(host), "{host}");
+        }
     }
 
     #[test]

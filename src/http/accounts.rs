@@ -65,8 +65,7 @@ struct KeptBody {
 }
 
 pub async fn account(_: Authorized, served: Shown, path: web::Path<String>) -> Result<HttpResponse, ApiError> {
-    let id = AccountId::parse(&path)
-        .ok_or_else(|| ApiError::bad_request("an account is network:user_id with a numeric id, e.g. twitter:783214"))?;
+    let id = id_of(&path)?;
     let partition = partition_of_key(&account_key(id), served.state.accounts_partitions);
     let at = TopicPartition::new("accounts.inbox", partition);
     let answer = served.state.accounts.query(&at, AccountsQuery::Account(id)).await;
@@ -74,10 +73,16 @@ pub async fn account(_: Authorized, served: Shown, path: web::Path<String>) -> R
         AccountsAnswer::Account(Some(account), watermark) => {
             Ok(json(&body_of(id, &account, &account.standing_at(Time(i64::MAX)), watermark)))
         }
-        AccountsAnswer::Account(None, _) | AccountsAnswer::Stats { .. } => {
+        AccountsAnswer::Account(None, _) | AccountsAnswer::Stats { .. } | AccountsAnswer::Pending(_) => {
             Err(ApiError::not_found("nothing is remembered of this account"))
         }
     }
+}
+
+/// Reads the account of a path.
+pub fn id_of(path: &str) -> Result<AccountId, ApiError> {
+    AccountId::parse(path)
+        .ok_or_else(|| ApiError::bad_request("an account is network:user_id with a numeric id, e.g. twitter:783214"))
 }
 
 /// An account as the endpoint shows it, for commands that read the folder themselves.

@@ -12,6 +12,8 @@ use serde::Serialize;
 pub struct ApiError {
     status: StatusCode,
     why: String,
+    /// For the header of a wrong method.
+    allow: &'static str,
 }
 
 /// 200 with this as JSON, not to be kept by caches: what is shown is of the moment.
@@ -20,25 +22,33 @@ pub fn json(value: &impl Serialize) -> HttpResponse {
 }
 
 impl ApiError {
+    fn new(status: StatusCode, why: impl Into<String>) -> ApiError {
+        ApiError { status, why: why.into(), allow: "GET, HEAD" }
+    }
+
     pub fn bad_request(why: impl Into<String>) -> ApiError {
-        ApiError { status: StatusCode::BAD_REQUEST, why: why.into() }
+        ApiError::new(StatusCode::BAD_REQUEST, why)
     }
 
     pub fn unauthorized(why: impl Into<String>) -> ApiError {
-        ApiError { status: StatusCode::UNAUTHORIZED, why: why.into() }
+        ApiError::new(StatusCode::UNAUTHORIZED, why)
     }
 
     pub fn not_found(why: impl Into<String>) -> ApiError {
-        ApiError { status: StatusCode::NOT_FOUND, why: why.into() }
+        ApiError::new(StatusCode::NOT_FOUND, why)
     }
 
     pub fn wrong_method(why: impl Into<String>) -> ApiError {
-        ApiError { status: StatusCode::METHOD_NOT_ALLOWED, why: why.into() }
+        ApiError::new(StatusCode::METHOD_NOT_ALLOWED, why)
+    }
+
+    pub fn wrong_method_for(why: impl Into<String>, allow: &'static str) -> ApiError {
+        ApiError { allow, ..ApiError::wrong_method(why) }
     }
 
     /// Not now: the same question may be answered later.
     pub fn unavailable(why: impl Into<String>) -> ApiError {
-        ApiError { status: StatusCode::SERVICE_UNAVAILABLE, why: why.into() }
+        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, why)
     }
 }
 
@@ -63,7 +73,7 @@ impl ResponseError for ApiError {
         match self.status {
             StatusCode::UNAUTHORIZED => answer.insert_header((header::WWW_AUTHENTICATE, "Bearer")),
             StatusCode::SERVICE_UNAVAILABLE => answer.insert_header((header::RETRY_AFTER, "1")),
-            StatusCode::METHOD_NOT_ALLOWED => answer.insert_header((header::ALLOW, "GET, HEAD")),
+            StatusCode::METHOD_NOT_ALLOWED => answer.insert_header((header::ALLOW, self.allow)),
             _ => &mut answer,
         };
         answer.json(ErrorBody { error: &self.why })

@@ -2,27 +2,39 @@
 //!
 //! | path | who may | what |
 //! |---|---|---|
-//! | `/` | everybody | a page that lists the rest |
+//! | `/`, `/assets/…` | everybody | the page |
 //! | `/livez`, `/readyz` | everybody | 200, or 503 with the workers that stand still or are not ready |
 //! | `/metrics` | everybody | Prometheus' text format |
 //! | `/v1/offers` | everybody | every offer with its stock and funnel |
+//! | `/v1/events` | everybody | samples and events as they come, server-sent; account data only with the token |
 //! | `/v1/accounts/{network:id}` | bearer token | what is remembered of an account |
+//! | `/v1/accounts/{network:id}/events` | bearer token | what became of its purchases, and why |
 //! | `/v1/ends/{topic}` | bearer token | where its partitions begin and end, and how far a group has come |
 //! | `/v1/tap/{topic}` | bearer token | a topic's committed records, one JSON line each |
+//! | `/v1/demo`, `/v1/demo/{act}` | bearer token | the simulated network, where there is one |
 //!
-//! The server has threads of its own and only asks: shards by messages through the directory, the log by a reader.
-//! Errors are JSON `{"error": "…"}`. Card tokens are never shown except where `tap` reads topics that carry them (I11).
+//! Where the demo is bound to loopback no token is needed. The server has threads of its own and only asks: shards by
+//! messages through the directory, the log by a reader, the demo by its own thread. Errors are JSON `{"error": "…"}`.
+//! Card tokens are never shown except where `tap` reads topics that carry them (I11).
 
 mod access;
 mod accounts;
 mod answer;
 mod endpoint;
 mod ends;
+mod events;
+mod glance;
+mod lag;
 mod offers;
 mod page;
+mod play;
+mod sample;
+mod scrape;
 mod status;
+mod story;
 mod tap;
 mod tap_line;
+mod watch;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -39,16 +51,20 @@ use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::engine::directory::Directory;
 use crate::engine::health::Health;
+use crate::engine::pressure::Pressure;
 use crate::offers::OffersShard;
 
 use access::Access;
 use answer::ApiError;
 use tap::Taps;
+use watch::{Watch, Watching};
 
 pub use accounts::account_json;
 pub use endpoint::{ClientError, Endpoint, EndpointFile, client_get, new_secret, read_endpoint, write_endpoint};
 pub use ends::{Ends, PartitionEnds};
+pub use events::Events;
 pub use offers::offers_json;
+pub use play::{Act, Play};
 pub use tap_line::tap_line;
 
 /// Everything that the server asks.
@@ -68,6 +84,13 @@ pub struct HttpState {
     /// The demo: everybody may see everything, as long as the address is a loopback one.
     pub open: bool,
     pub metrics: PrometheusHandle,
+    /// The topics of posts.
+    pub sources: Vec<String>,
+    pub pressure: Pressure,
+    /// What is published here goes to `/v1/events`.
+    pub events: Events,
+    /// The demo's network, if this is a demo.
+    pub play: Option<Arc<dyn Play>>,
 }
 
 /// A running server. Dropping it stops it.
@@ -76,6 +99,8 @@ pub struct Server {
     handle: ServerHandle,
     stopping: Arc<AtomicBool>,
     thread: Option<JoinHandle<io::Result<()>>>,
+    watching: Option<Watching>,
+    events: Events,
 }
 
 /// Open connections at most; more wait in the listener's queue.
@@ -89,10 +114,14 @@ pub fn serve(listen: SocketAddr, state: HttpState) -> io::Result<Server> {
     let listener = TcpListener::bind(listen).map_err(|error| cannot_listen(listen, &error))?;
     let addr = listener.local_addr()?;
     let stopping = Arc::new(AtomicBool::new(false));
+    let events = state.events.clone();
+    let state = Arc::new(state);
+    let (watch, watching) = watch::start(state.clone(), stopping.clone())?;
     let served = web::Data::new(Served {
         access: Access::new(state.token.as_deref(), &state.secret, state.open && addr.ip().is_loopback()),
         taps: Taps::default(),
         stopping: stopping.clone(),
+        watch,
         state,
     });
     let (tell, told) = mpsc::sync_channel(1);
@@ -106,7 +135,7 @@ pub fn serve(listen: SocketAddr, state: HttpState) -> io::Result<Server> {
     })?;
     let handle = told.recv().map_err(|_| io::Error::other("the HTTP server did not start"))?;
     let handle = handle.map_err(|error| cannot_listen(addr, &error))?;
-    Ok(Server { addr, handle, stopping, thread: Some(thread) })
+    Ok(Server { addr, handle, stopping, thread: Some(thread), watching: Some(watching), events })
 }
 
 impl Server {
@@ -122,6 +151,10 @@ impl Server {
 
     fn end(&mut self) {
         self.stopping.store(true, Ordering::Release);
+        if let Some(watching) = self.watching.take() {
+            watching.wait();
+        }
+        self.events.close();
         if let Some(thread) = self.thread.take() {
             futures_executor::block_on(self.handle.stop(true));
             // A server that failed has said so in the log, and nothing is left to stop.
@@ -138,7 +171,8 @@ impl Drop for Server {
 
 /// What every handler sees.
 struct Served {
-    state: HttpState,
+    state: Arc<HttpState>,
+    watch: Watch,
     access: Access,
     taps: Taps,
     /// Set at the stop; taps that follow look at it.
@@ -161,10 +195,20 @@ fn start(listener: TcpListener, served: Shown) -> io::Result<actix_web::dev::Ser
 fn routes(config: &mut web::ServiceConfig) {
     config
         .service(resource("/", get().to(page::page)))
+        .service(resource("/assets/{name:.+}", get().to(page::asset)))
         .service(resource("/livez", get().to(status::livez)))
         .service(resource("/readyz", get().to(status::readyz)))
         .service(resource("/metrics", get().to(status::metrics)))
         .service(resource("/v1/accounts/{account}", get().to(accounts::account)))
+        .service(resource("/v1/accounts/{account}/events", get().to(story::events)))
+        .service(resource("/v1/events", get().to(events::events)))
+        .service(resource("/v1/demo", get().to(play::state)))
+        .service(
+            web::resource("/v1/demo/{act}")
+                .app_data(web::PayloadConfig::new(play::ACT_BYTES_MAX))
+                .route(web::post().to(play::act))
+                .default_service(web::to(not_posted)),
+        )
         .service(resource("/v1/offers", get().to(offers::offers)))
         .service(resource("/v1/ends/{topic}", get().to(ends::ends)))
         .service(resource("/v1/tap/{topic}", get().to(tap::tap)))
@@ -187,6 +231,10 @@ async fn nowhere() -> ApiError {
 
 async fn wrong_method() -> ApiError {
     ApiError::wrong_method("this path answers GET and HEAD only")
+}
+
+async fn not_posted() -> ApiError {
+    ApiError::wrong_method_for("this path answers POST only", "POST")
 }
 
 fn cannot_listen(addr: SocketAddr, error: &io::Error) -> io::Error {

@@ -208,10 +208,10 @@ impl MessageBody for TapBody {
 }
 
 /// One of [`TAPS_MAX`]; given back on drop.
-struct Permit(Arc<AtomicUsize>);
+pub struct Permit(Arc<AtomicUsize>);
 
 impl Taps {
-    fn take(&self) -> Option<Permit> {
+    pub fn take(&self) -> Option<Permit> {
         let permit = Permit(self.0.clone());
         // Dropping the permit on refusal gives the count back.
         (self.0.fetch_add(1, Ordering::AcqRel) < TAPS_MAX).then_some(permit)

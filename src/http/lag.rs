@@ -1,0 +1,126 @@
+//! How far each stage is behind: records between its group's position and the end of each partition that it consumes,
+//! and how long ago the first of them was appended. What sits in the log already is all of it; nobody else is asked.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::HttpState;
+use super::sample::{StageSample, TopicLag};
+use super::watch::STAGES;
+use crate::bus::{Budget, Bus, BusError, Reader, TopicPartition, ends_of};
+use crate::domain::Time;
+use crate::engine::worker::group_of;
+use crate::screen::side::SIDE_INPUTS;
+
+/// Enough to see one record's time.
+const GLANCE: Budget = Budget { records_max: 1, bytes_max: 64 << 10 };
+
+#[derive(Default)]
+pub struct Lags {
+    reader: Option<Box<dyn Reader>>,
+    by_stage: BTreeMap<&'static str, BTreeMap<TopicPartition, Lag>>,
+    /// Of the accounts' shards.
+    watermarks: BTreeMap<TopicPartition, Option<Time>>,
+    /// Of the sources, as the stages before tell it.
+    told: Option<i64>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Lag {
+    records: u64,
+    ms: i64,
+}
+
+impl Lags {
+    /// Looks anew. While the log is away the last look stands.
+    pub fn look(&mut self, state: &HttpState, now: Time) {
+        // A reader that failed is not used again.
+        let Some(mut reader) = self.reader.take().or_else(|| state.bus.reader().ok()) else { return };
+        for stage in STAGES {
+            match look_at(&*state.bus, &mut *reader, stage, &topics_of(stage, &state.sources), now) {
+                Ok(lags) => drop(self.by_stage.insert(stage, lags)),
+                Err(_) => return,
+            }
+        }
+        self.told = state.pressure.sources().iter().filter_map(|source| source.mark).map(|Time(ms)| ms).min();
+        self.reader = Some(reader);
+    }
+
+    pub fn watermark(&mut self, at: &TopicPartition, watermark: Option<Time>) {
+        self.watermarks.insert(at.clone(), watermark);
+    }
+
+    /// Adds what is known to a stage's sample.
+    pub fn fill(&self, stage: &mut StageSample) {
+        let mut by_topic: BTreeMap<&Arc<str>, Lag> = BTreeMap::new();
+        for (at, lag) in self.by_stage.get(stage.name).into_iter().flatten() {
+            let sum = by_topic.entry(&at.topic).or_default();
+            sum.records += lag.records;
+            sum.ms = sum.ms.max(lag.ms);
+        }
+        let of_topic =
+            |(topic, lag): (&Arc<str>, Lag)| TopicLag { topic: topic.to_string(), records: lag.records, ms: lag.ms };
+        stage.lag = by_topic.into_iter().map(of_topic).collect();
+        stage.lag_records = stage.lag.iter().map(|lag| lag.records).sum();
+        stage.lag_ms = stage.lag.iter().map(|lag| lag.ms).max().unwrap_or(0);
+        stage.watermark = match stage.name {
+            "screen" => self.told,
+            // A shard without watermark holds the stage back.
+            "accounts" => self.watermarks.values().copied().min().flatten().map(|Time(ms)| ms),
+            _ => None,
+        };
+    }
+
+    pub fn of_source(&self, at: &TopicPartition) -> u64 {
+        self.by_stage.get("screen").and_then(|lags| lags.get(at)).map_or(0, |lag| lag.records)
+    }
+}
+
+fn topics_of(stage: &str, sources: &[String]) -> Vec<String> {
+    match stage {
+        "screen" => sources.iter().cloned().chain(SIDE_INPUTS.map(str::to_owned)).collect(),
+        inbox => vec![format!("{inbox}.inbox")],
+    }
+}
+
+/// Positions are looked up before ends, so that a stage that runs looks rather behind than ahead.
+fn look_at(
+    bus: &dyn Bus,
+    reader: &mut dyn Reader,
+    stage: &str,
+    topics: &[String],
+    now: Time,
+) -> Result<BTreeMap<TopicPartition, Lag>, BusError> {
+    let group = group_of(stage);
+    let mut lags = BTreeMap::new();
+    for topic in topics {
+        let mut positions = Vec::new();
+        for partition in 0..bus.partitions(topic)? {
+            let position = bus.position(&group, &TopicPartition::new(topic, partition))?;
+            positions.push(position.map(|position| position.offset));
+        }
+        for (position, (at, end)) in positions.into_iter().zip(ends_of(bus, reader, topic)?) {
+            let from = match position {
+                Some(from) => from,
+                None => reader.beginning(&at)?,
+            };
+            let lag = lag_between(reader, &at, from, end, now)?;
+            lags.insert(at, lag);
+        }
+    }
+    Ok(lags)
+}
+
+/// Between position and end there may be nothing but markers: then nothing is behind.
+fn lag_between(reader: &mut dyn Reader, at: &TopicPartition, from: u64, end: u64, now: Time) -> Result<Lag, BusError> {
+    if from >= end {
+        return Ok(Lag::default());
+    }
+    let mut first = None;
+    reader.read(at, from, GLANCE, &mut |record| {
+        first.get_or_insert((record.offset, record.timestamp));
+    })?;
+    Ok(first
+        .filter(|(offset, _)| *offset < end)
+        .map_or_else(Lag::default, |(offset, appended)| Lag { records: end - offset, ms: now.since(appended).max(0) }))
+}

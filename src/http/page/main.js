@@ -1,0 +1,108 @@
+// The page's beginning: which views there are, the connection, the clock, dark and light.
+
+import { byId, h, toast } from "./dom.js";
+import { act, get, listen, token } from "./net.js";
+import { Play } from "./play.js";
+import { Operate } from "./operate.js";
+
+const views = { play: byId("play"), operate: byId("operate") };
+const operate = new Operate();
+let play;
+
+/** Shows the view that the address names, or the first one that there is. */
+function route() {
+  const asked = location.hash.slice(2);
+  const name = asked === "operate" || !play ? "operate" : "play";
+  for (const [key, view] of Object.entries(views)) {
+    view.hidden = key !== name;
+    const tab = byId(`tab-${key}`);
+    if (key === name) tab.setAttribute("aria-current", "page");
+    else tab.removeAttribute("aria-current");
+  }
+  document.title = name === "play" ? "pay-by-tweet: play" : "pay-by-tweet: operate";
+  scrollTo(0, 0);
+  operate.show(name === "operate");
+}
+
+function connection(state) {
+  const place = byId("state");
+  place.textContent = state === "on" ? "live" : "reconnecting …";
+  place.dataset.state = state;
+  // What was missed meanwhile is asked for whole.
+  if (state === "on" && play) refresh();
+}
+
+async function refresh() {
+  try {
+    let state;
+    // What events told meanwhile is newer than an answer that was under way.
+    do state = await get("/v1/demo");
+    while (state.times < play.times);
+    play.begin(state);
+  } catch (error) {
+    toast(error.message);
+  }
+}
+
+function handle(name, data) {
+  if (name === "demo") play?.hear(data);
+  else {
+    if (name === "sample") play?.offer(data.offers);
+    operate.hear(name, data);
+  }
+}
+
+/** Follows the system until it is told otherwise; that is remembered. */
+function theme() {
+  const KEY = "pay-by-tweet.theme";
+  const root = document.documentElement;
+  const dark = () => (root.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+  const stored = localStorage.getItem(KEY);
+  if (stored) root.dataset.theme = stored;
+  const button = byId("theme");
+  const label = () => button.setAttribute("aria-label", dark() ? "Switch to light" : "Switch to dark");
+  label();
+  button.addEventListener("click", () => {
+    root.dataset.theme = dark() ? "light" : "dark";
+    localStorage.setItem(KEY, root.dataset.theme);
+    label();
+    operate.recolour();
+  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => operate.recolour());
+}
+
+/** Asks for the token, where the server wants one. */
+export function askForKey(then) {
+  const dialog = byId("key");
+  const input = h("input", { type: "password", id: "key-value", autocomplete: "off", required: true });
+  const form = h("form", { method: "dialog", onsubmit: () => { token.set(input.value.trim()); then(); } },
+    h("h2", { id: "key-title" }, "Account data needs a key"),
+    h("p", {}, "Enter the bearer token of ", h("code", {}, "http.token_file"), ". This tab keeps it until it is closed."),
+    h("label", { for: "key-value" }, "Token"), input,
+    h("p.actions", {}, h("button.primary", { type: "submit" }, "Go on"),
+      h("button", { type: "button", onclick: () => dialog.close() }, "Not now")));
+  dialog.replaceChildren(form);
+  dialog.showModal();
+}
+
+async function begin() {
+  theme();
+  operate.askForKey = askForKey;
+  try {
+    const state = await get("/v1/demo");
+    play = new Play(act);
+    byId("tab-play").hidden = false;
+    byId("clock").hidden = false;
+    play.begin(state);
+    play.offer(await get("/v1/offers"));
+  } catch (error) {
+    // No demo runs here: what is left is to operate.
+    if (![401, 404].includes(error.status)) toast(error.message);
+  }
+  operate.demo = play;
+  addEventListener("hashchange", route);
+  route();
+  listen(handle, connection);
+}
+
+begin();

@@ -1,0 +1,99 @@
+// The server: questions, acts, and events that come by themselves.
+
+const KEY = "pay-by-tweet.token";
+
+/** The bearer token, kept for this tab only. */
+export const token = {
+  get: () => sessionStorage.getItem(KEY),
+  set: (value) => (value ? sessionStorage.setItem(KEY, value) : sessionStorage.removeItem(KEY)),
+};
+
+function headers(more) {
+  const value = token.get();
+  return value ? { ...more, authorization: `Bearer ${value}` } : { ...more };
+}
+
+export class Refused extends Error {
+  constructor(status, why) {
+    super(why);
+    this.status = status;
+  }
+}
+
+async function answer(request) {
+  let response;
+  try {
+    response = await request;
+  } catch {
+    throw new Refused(0, "The server does not answer.");
+  }
+  const body = await response.json().catch(() => ({}));
+  if (!response.ok) throw new Refused(response.status, body.error ?? `The server answered ${response.status}.`);
+  return body;
+}
+
+export function get(path) {
+  return answer(fetch(path, { headers: headers(), cache: "no-store" }));
+}
+
+/** Does something in the demo as the person in front of the page. */
+export function act(name, fields = {}) {
+  const init = { method: "POST", headers: headers({ "content-type": "application/json" }), body: JSON.stringify(fields) };
+  return answer(fetch(`/v1/demo/${name}`, init));
+}
+
+/** A page that is out of sight for this long lets its connection go: a browser has six for all its tabs. */
+const HIDDEN_MS = 10_000;
+
+/**
+ * Events, for ever: `handle(name, data)` for each, `status("on" | "off")` as the connection comes and goes. Read by
+ * fetch, because EventSource can't send a token.
+ */
+export async function listen(handle, status) {
+  let cut = new AbortController();
+  let timer;
+  document.addEventListener("visibilitychange", () => {
+    clearTimeout(timer);
+    if (document.hidden) timer = setTimeout(() => cut.abort(), HIDDEN_MS);
+  });
+  // A page that was left is kept for a way back, and would keep its connection, too.
+  addEventListener("pagehide", () => cut.abort());
+  for (let pause = 500; ; pause = Math.min(pause * 2, 8000)) {
+    await inSight();
+    try {
+      cut = new AbortController();
+      const response = await fetch("/v1/events", { headers: headers(), cache: "no-store", signal: cut.signal });
+      if (response.ok) {
+        status("on");
+        pause = 500;
+        await read(response.body.getReader(), handle);
+      }
+    } catch {
+      // It went away; it is asked again below.
+    }
+    status("off");
+    await new Promise((resume) => setTimeout(resume, pause));
+  }
+}
+
+/** Resolves when the page can be seen. */
+function inSight() {
+  if (!document.hidden) return Promise.resolve();
+  return new Promise((go) => document.addEventListener("visibilitychange", go, { once: true })).then(inSight);
+}
+
+async function read(reader, handle) {
+  const decoder = new TextDecoder();
+  let rest = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    const events = (rest + decoder.decode(value, { stream: true })).split("\n\n");
+    rest = events.pop();
+    // What is not seen is not drawn; but its state must be, as soon as it is.
+    for (const event of events) {
+      const [name, data] = event.split("\n", 2);
+      handle(name.slice("event: ".length), JSON.parse(data.slice("data: ".length)));
+    }
+  }
+}

@@ -1,0 +1,117 @@
+//! What the page asks: its files, events, and what became of an account.
+
+use super::*;
+
+#[test]
+fn events_tell_samples_to_everybody_and_accounts_to_the_keyed() {
+    let program = Program::start(Some(TOKEN), false);
+    program.until("ready", || program.get("/readyz", Key::None).status == 200);
+    let watch = |secret: &str| {
+        let endpoint = Endpoint { secret: secret.to_owned(), ..program.endpoint() };
+        client_get(&endpoint, "/v1/events").expect("answered")
+    };
+    let (mut stranger, mut keyed) = (watch("guessed"), watch(TOKEN));
+    program.feed_a_purchase();
+    let sample = |event: &Value| event["transitions"]["total"]["fulfilled"].as_f64() >= Some(1.0);
+    let seen = events_until(&mut stranger, "sample", sample);
+    let sample = seen.last().expect("a sample");
+    assert_eq!(sample["stages"][1]["name"], "accounts");
+    assert_eq!(sample["accounts"]["pending"].as_array().map(Vec::len), Some(7));
+    let teapot = |offers: &Value| offers.as_array().expect("offers").iter().any(|offer| offer["id"] == "teapot");
+    assert!(teapot(&sample["offers"]), "{sample}");
+    let has_prompt = |event: &Value| event.to_string().contains("prompted");
+    let told = events_until(&mut keyed, "transitions", has_prompt);
+    assert!(told.iter().any(|event| event.to_string().contains(BUYER)), "{told:?}");
+    program.append("tweets", &[tweet(210, "#ConfirmMug")]);
+    let told = events_until(&mut stranger, "transitions", |event| event.to_string().contains("fulfilled"));
+    for private in [CARD, HANDLE, BUYER, "adr_1", "present"] {
+        assert!(!format!("{seen:?}{told:?}").contains(private), "{private} is told to strangers");
+    }
+}
+
+#[test]
+fn an_accounts_story_tells_each_verdict() {
+    let program = Program::start(Some(TOKEN), false);
+    program.feed_a_purchase();
+    program.append("tweets", &[tweet(190, "again #BuyMug"), tweet(195, "RT @somebody: #BuyTeapot")]);
+    let path = format!("/v1/accounts/{BUYER}/events");
+    program.check(&path, Key::None, 401);
+    program.check("/v1/accounts/nobody/events", Key::Token, 400);
+    let story = program.check(&path, Key::Token, 200).json();
+    let events = story["events"].as_array().expect("events");
+    let told: Vec<String> = events
+        .iter()
+        .map(|e| format!("{} {}", e["to"].as_str().unwrap_or(""), e["reason"].as_str().unwrap_or("")))
+        .collect();
+    assert!(told.contains(&"fulfilled ".to_owned()) && told.contains(&"prompted ".to_owned()), "{told:?}");
+    assert!(told.contains(&"rejected duplicate".to_owned()), "{told:?}");
+    assert!(told.contains(&"rejected manual_retweet".to_owned()), "{told:?}");
+    assert_eq!(story["complete"], true);
+    let nobody = program.check("/v1/accounts/twitter:7/events", Key::Token, 200).json();
+    assert_eq!(nobody, json!({"events": [], "complete": true}));
+}
+
+#[test]
+fn the_page_is_served_whole_and_strict() {
+    let program = Program::start(None, false);
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().into();
+    let get = |path: &str, known: &str| {
+        let request = agent.get(format!("http://{}{path}", program.addr())).header("if-none-match", known);
+        request.call().expect("answered")
+    };
+    let page = get("/", "");
+    let policy = page.headers()["content-security-policy"].to_str().expect("text").to_owned();
+    assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+    let script = get("/assets/main.js", "");
+    assert_eq!(script.headers()["content-type"], "text/javascript; charset=utf-8");
+    let tag = script.headers()["etag"].to_str().expect("text").to_owned();
+    assert_eq!(get("/assets/main.js", &tag).status(), 304);
+    for nowhere in ["/assets/", "/assets/secret.js", "/assets/../mod.rs", "/v1/demo"] {
+        let status = get(nowhere, "").status();
+        assert!(status == 404 || status == 401, "{nowhere}: {status}");
+    }
+    let no_demo = request("GET", program.addr(), "/v1/demo", Some(&program.secret));
+    assert_eq!(no_demo.status, 404, "{}", no_demo.text);
+}
+
+#[test]
+fn what_is_open_is_open_to_loopback_names_only() {
+    let program = Program::start(None, true);
+    let asked_by = |host: &str, forwarded: &str| {
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().into();
+        let request = agent
+            .get(format!("http://{}/v1/tap/replies", program.addr()))
+            .header("host", host)
+            .header("x-forwarded-host", forwarded);
+        request.call().expect("answered").status().as_u16()
+    };
+    let asked_as = |host: &str| asked_by(host, host);
+    assert_eq!(asked_by("shop.example.org", "localhost"), 401);
+    assert_eq!((asked_as("localhost:8787"), asked_as("127.0.0.1")), (200, 200));
+    assert_eq!((asked_as("shop.example.org"), asked_as("127.0.0.1.example.org")), (401, 401));
+}
+
+/// Data of the events of this name, until one of them is as wanted.
+#[track_caller]
+fn events_until(body: &mut impl Read, name: &str, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
+    let (mut seen, mut text) = (Vec::new(), Vec::new());
+    let begin = format!("event: {name}\ndata: ");
+    loop {
+        let mut some = [0; 4096];
+        let n = body.read(&mut some).expect("it goes on");
+        assert!(n > 0, "it ended");
+        text.extend_from_slice(&some[..n]);
+        while let Some(end) = text.windows(2).position(|two| two == b"\n\n") {
+            let event: Vec<u8> = text.drain(..end + 2).collect();
+            let event = String::from_utf8(event).expect("UTF-8");
+            if let Some(data) = event.strip_prefix(&begin) {
+                let data: Value = serde_json::from_str(data).expect("JSON");
+                let is_last = wanted(&data);
+                seen.push(data);
+                if is_last {
+                    return seen;
+                }
+            }
+        }
+    }
+}
