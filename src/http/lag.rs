@@ -11,6 +11,7 @@ use crate::bus::{Budget, Bus, BusError, Reader, TopicPartition, ends_of};
 use crate::domain::Time;
 use crate::engine::worker::group_of;
 use crate::screen::side::SIDE_INPUTS;
+use crate::telemetry;
 
 /// Enough to see one record's time.
 const GLANCE: Budget = Budget { records_max: 1, bytes_max: 64 << 10 };
@@ -38,7 +39,12 @@ impl Lags {
         let Some(mut reader) = self.reader.take().or_else(|| state.bus.reader().ok()) else { return };
         for stage in STAGES {
             match look_at(&*state.bus, &mut *reader, stage, &topics_of(stage, &state.sources), now) {
-                Ok(lags) => drop(self.by_stage.insert(stage, lags)),
+                Ok(lags) => {
+                    for (at, lag) in &lags {
+                        telemetry::lag(stage, &at.topic, at.partition, lag.records, lag.ms as f64 / 1000.0);
+                    }
+                    self.by_stage.insert(stage, lags);
+                }
                 Err(_) => return,
             }
         }

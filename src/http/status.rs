@@ -49,6 +49,7 @@ pub async fn readyz(served: Shown) -> Result<HttpResponse, ApiError> {
 
 /// Prometheus' text format, 0.0.4.
 pub async fn metrics(served: Shown) -> HttpResponse {
+    served.watch.scraped();
     telemetry::workers(&served.state.health.workers());
     let text = served.state.metrics.render();
     HttpResponse::Ok().insert_header((header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")).body(text)

@@ -40,6 +40,9 @@ pub const PENDING_EDGES: [Span; 6] =
 /// A query of all accounts is repeated after so many times what it took: 1 % of the shards' time at most.
 const ACCOUNTS_PAUSE_FACTOR: f64 = 100.0;
 
+/// Whoever has not scraped for so long does not scrape.
+const SCRAPED_WITHIN_SECONDS: f64 = 120.0;
+
 /// How long the end of a server waits for a look that is under way.
 const END_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -61,6 +64,8 @@ struct Shared {
 struct Last {
     history: History,
     sample: Value,
+    /// Since the metrics were asked for.
+    scraped: Option<Stopwatch>,
 }
 
 /// The thread's own.
@@ -130,6 +135,11 @@ impl Watch {
     pub fn wake(&self) {
         self.thread.unpark();
     }
+
+    /// Prometheus came by: the next time it finds how far the stages are behind.
+    pub fn scraped(&self) {
+        self.shared.last().scraped = Some(Stopwatch::start());
+    }
 }
 
 impl Shared {
@@ -166,12 +176,13 @@ impl Watcher {
         self.state.events.publish_forms("transitions", &whole, &bare);
     }
 
-    /// Positions and ends are asked for only while somebody looks: on a cluster they are requests to brokers.
+    /// Positions and ends are asked for only while somebody looks, or scrapes: on a cluster they are requests to brokers.
     fn sample(&mut self, watched: bool) -> Sample {
         let now = self.state.clock.now();
         let workers = self.state.health.workers();
         let scrape = Scrape::read(&self.state.metrics.render());
-        if watched {
+        let scraped = self.shared.last().scraped.as_ref().map(Stopwatch::seconds);
+        if watched || scraped.is_some_and(|seconds| seconds < SCRAPED_WITHIN_SECONDS) {
             self.lags.look(&self.state, now);
         }
         self.ask_accounts(now);

@@ -9,6 +9,7 @@ use pay_by_tweet::bus::{Bus, BusError, Reader, ends_of};
 use pay_by_tweet::engine::ends::{drained, position_of};
 use pay_by_tweet::engine::worker::group_of;
 
+use super::cluster::free_port;
 use super::site::Site;
 
 /// Whatever is waited for has come by then, or never comes.
@@ -24,6 +25,8 @@ pub struct Flock<'a> {
     inputs: Vec<(String, Vec<std::sync::Arc<str>>)>,
     log: std::sync::Arc<dyn Bus>,
     reader: Box<dyn Reader>,
+    /// Where the first process serves HTTP.
+    addr: String,
 }
 
 /// What a process can be told by the system.
@@ -55,6 +58,7 @@ impl<'a> Flock<'a> {
             lives: (0..count).map(|_| None).collect(),
             inputs: inputs.into(),
             reader: log.reader().expect("the cluster is up"),
+            addr: format!("127.0.0.1:{}", free_port()),
             log,
         };
         (0..count).for_each(|index| flock.launch(index));
@@ -71,6 +75,9 @@ impl<'a> Flock<'a> {
             .env("PAY_BY_TWEET__BUS__KAFKA__PROPERTIES__SESSION_TIMEOUT_MS", SESSION_MS)
             .stdout(Stdio::null())
             .stderr(log);
+        if index == 0 {
+            command.env("PAY_BY_TWEET__HTTP__LISTEN", &self.addr);
+        }
         self.lives[index] = Some(command.spawn().expect("the program starts"));
     }
 
@@ -133,6 +140,18 @@ impl<'a> Flock<'a> {
 
     pub fn await_drained(&mut self) {
         self.until("the input is not consumed", Flock::is_drained);
+    }
+
+    /// Until the first process tells Prometheus that nothing is behind: markers are no lag.
+    pub fn await_no_lag(&mut self) {
+        let url = format!("http://{}/metrics", self.addr);
+        self.until("there is lag", |_| {
+            let metrics = ureq::get(&url).call().ok().and_then(|mut answer| answer.body_mut().read_to_string().ok());
+            let metrics = metrics.unwrap_or_default();
+            let lags: Vec<&str> =
+                metrics.lines().filter(|line| line.starts_with("pay_by_tweet_lag_records{")).collect();
+            lags.len() > 3 && lags.iter().all(|line| line.ends_with(" 0"))
+        });
     }
 
     pub fn is_drained(&mut self) -> bool {

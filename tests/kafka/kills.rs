@@ -97,6 +97,7 @@ fn kill_and_restart(site: &Site<'_>, firehose: &Firehose, kills: u64, slice: usi
     feed.append(usize::MAX);
     feed.close();
     flock.await_drained();
+    flock.await_no_lag();
     flock.stop();
     println!("{kills} kills in {:.1} s, ms apart: {ages:?}", begun.elapsed().as_secs_f64());
 }

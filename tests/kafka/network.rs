@@ -48,9 +48,12 @@ pub fn ends_of_transactions_get_lost_or_come_late(cluster: &Cluster) {
                     proxy.cut();
                 }
                 Some(mishap) => {
-                    let before = proxy.arm(mishap);
+                    let (before, brought) = (proxy.arm(mishap), proxy.brought());
                     feed.append(slice);
                     flock.until("no transaction ends", |_| proxy.happened() > before);
+                    if mishap == Mishap::RequestLate {
+                        flock.until("it never comes", |_| proxy.brought() > brought);
+                    }
                 }
             }
             feed.append(slice);
