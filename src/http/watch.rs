@@ -176,7 +176,7 @@ impl Watcher {
         self.state.events.publish_forms("transitions", &whole, &bare);
     }
 
-    /// Positions and ends are asked for only while somebody looks, or scrapes: on a cluster they are requests to brokers.
+    /// Positions and ends are asked for only while somebody looks or scrapes: they are requests to brokers.
     fn sample(&mut self, watched: bool) -> Sample {
         let now = self.state.clock.now();
         let workers = self.state.health.workers();
