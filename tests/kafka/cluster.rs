@@ -14,6 +14,7 @@ use pay_by_tweet::bus::kafka::Kafka;
 use pay_by_tweet::bus::kafka::admin::{Admin, Wanted};
 
 use super::proxy::Proxy;
+use super::secure::{PASSWORD, Secure, USER};
 
 /// Any id does: the folders are fresh.
 const CLUSTER_ID: &str = "cGF5LWJ5LXR3ZWV0LXRlcw";
@@ -32,6 +33,8 @@ struct Node {
     /// What the proxy leads to.
     outer: u16,
     proxy: Proxy,
+    /// A listener with TLS and passwords.
+    secure: Option<Secure>,
     child: Option<Child>,
 }
 
@@ -42,15 +45,32 @@ impl Cluster {
         let nodes = (1..=count).map(|id| {
             let (proxy, outer) = (Proxy::new(), free_port());
             proxy.leads_to(outer);
-            Node { id, port: free_port(), controller: free_port(), outer, proxy, child: None }
+            Node { id, port: free_port(), controller: free_port(), outer, proxy, secure: None, child: None }
         });
-        let mut cluster = Cluster { dir, nodes: nodes.collect() };
-        for index in 0..count {
-            cluster.format(index);
-            cluster.launch(index);
+        let nodes = nodes.collect();
+        Cluster { dir, nodes }.started()
+    }
+
+    /// One node that can also be spoken to over TLS, by a user with a password.
+    pub fn start_secure() -> Cluster {
+        let dir = tempfile::tempdir().expect("a folder for the brokers");
+        let (port, controller, outer, proxy) = (free_port(), free_port(), free_port(), Proxy::new());
+        let secure = Some(Secure::new(dir.path()));
+        Cluster { nodes: vec![Node { id: 1, port, controller, outer, proxy, secure, child: None }], dir }.started()
+    }
+
+    fn started(mut self) -> Cluster {
+        for index in 0..self.nodes.len() {
+            self.format(index);
+            self.launch(index);
         }
-        cluster.await_all();
-        cluster
+        self.await_all();
+        self
+    }
+
+    /// The secure listener of [`Cluster::start_secure`].
+    pub fn secure(&self) -> &Secure {
+        self.nodes[0].secure.as_ref().expect("it was started with one")
     }
 
     pub fn bootstrap(&self) -> String {
@@ -139,6 +159,7 @@ impl Cluster {
         let output = java(&["-XX:TieredStopAtLevel=1"], "kafka.tools.StorageTool")
             .args(["format", "-t", CLUSTER_ID, "-c"])
             .arg(folder.join("server.properties"))
+            .args(["--add-scram", &format!("SCRAM-SHA-512=[name={USER},password={PASSWORD}]")])
             .output()
             .expect("java runs");
         assert!(output.status.success(), "formatting failed: {}", String::from_utf8_lossy(&output.stderr));
@@ -168,12 +189,15 @@ impl Cluster {
         let voters = voters.collect::<Vec<_>>().join(",");
         let replicas = self.nodes.len().min(3);
         let in_sync = replicas.min(2);
+        let secure = node.secure.as_ref();
+        let listener = secure.map_or(String::new(), |secure| format!(",SECURE://127.0.0.1:{}", secure.port));
+        let more = secure.map_or(String::new(), Secure::config);
         format!(
             "process.roles=broker,controller\n\
              node.id={id}\n\
-             listeners=PLAINTEXT://127.0.0.1:{port},PROXIED://127.0.0.1:{outer},CONTROLLER://127.0.0.1:{controller}\n\
-             advertised.listeners=PLAINTEXT://127.0.0.1:{port},PROXIED://127.0.0.1:{proxy}\n\
-             listener.security.protocol.map=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
+             listeners=PLAINTEXT://127.0.0.1:{port},PROXIED://127.0.0.1:{outer},CONTROLLER://127.0.0.1:{controller}{listener}\n\
+             advertised.listeners=PLAINTEXT://127.0.0.1:{port},PROXIED://127.0.0.1:{proxy}{listener}\n\
+             listener.security.protocol.map=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:SASL_SSL\n\
              inter.broker.listener.name=PLAINTEXT\n\
              controller.listener.names=CONTROLLER\n\
              controller.quorum.voters={voters}\n\
@@ -186,7 +210,8 @@ impl Cluster {
              transaction.state.log.min.isr={in_sync}\n\
              transaction.abort.timed.out.transaction.cleanup.interval.ms=1000\n\
              group.initial.rebalance.delay.ms=0\n\
-             log.cleaner.dedupe.buffer.size=4194304\n",
+             log.cleaner.dedupe.buffer.size=4194304\n\
+             {more}",
             id = node.id,
             port = node.port,
             outer = node.outer,

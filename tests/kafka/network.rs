@@ -32,7 +32,8 @@ pub fn ends_of_transactions_get_lost_or_come_late(cluster: &Cluster) {
     let settings = format!("[topics]\npartitions = {PARTITIONS}\n[limits]\npending_per_account = 100\n");
     let house = House::new("idle_after = \"0s\"\n", &settings);
     let site = Site::on(&house.config, cluster, "network.");
-    let proxied = Site { config: site.config, kafka: Some((cluster.proxied(), "network.".to_owned())) };
+    let proxied =
+        Site { config: site.config, kafka: Some((cluster.proxied(), "network.".to_owned())), more: Vec::new() };
     let mut flock = Flock::start(&proxied, 2);
     let mut feed = Feed::new(&site, &firehose);
     let kinds = [Some(Mishap::RequestLost), Some(Mishap::AnswerLost), Some(Mishap::RequestLate), None];
@@ -85,7 +86,7 @@ pub fn the_cluster_is_away_for_a_while(cluster: &Cluster) {
     let settings = format!("[topics]\npartitions = {PARTITIONS}\n[limits]\npending_per_account = 100\n");
     let house = House::new("idle_after = \"0s\"\n", &settings);
     let site = Site::on(&house.config, cluster, "away.");
-    let proxied = Site { config: site.config, kafka: Some((cluster.proxied(), "away.".to_owned())) };
+    let proxied = Site { config: site.config, kafka: Some((cluster.proxied(), "away.".to_owned())), more: Vec::new() };
     let mut flock = Flock::start(&proxied, 2);
     let mut feed = Feed::new(&site, &firehose);
     feed.append(1_000);

@@ -1,6 +1,8 @@
 //! The whole program as its users run it, with a real broker in place of the folder: the same commands, the same
 //! outputs.
 
+use std::path::Path;
+
 use super::cluster::Cluster;
 use super::site::Site;
 use super::support::example::{assert_as_written, lines, shared};
@@ -9,9 +11,18 @@ use super::support::{House, asked, first_seed};
 
 /// The worked example of the contract.
 pub fn the_worked_example_comes_out_as_written(cluster: &Cluster) {
+    the_worked_example_at(&|config| Site {
+        config,
+        kafka: Some((cluster.bootstrap(), "example.".to_owned())),
+        more: Vec::new(),
+    });
+}
+
+/// The same, wherever the cluster is.
+pub fn the_worked_example_at(site: &dyn Fn(&Path) -> Site<'_>) {
     let Some(folder) = shared("contract") else { return };
     let config = folder.join("config.toml");
-    let site = Site::on(&config, cluster, "example.");
+    let site = site(&config).with_topics();
     let input = |topic: &str| format!("{topic}={}", folder.join(format!("{topic}.jsonl")).display());
     assert!(!lines(&folder.join("tweets.jsonl")).is_empty());
     site.succeed(&["run", "--input", &input("accounts.links"), "--input", &input("tweets")]);
@@ -69,7 +80,8 @@ pub fn a_firehose_comes_out_as_on_the_embedded_log(cluster: &Cluster) {
 /// Commands say what is wrong, and what to do.
 pub fn mistakes_are_told(cluster: &Cluster) {
     let house = House::new("idle_after = \"0s\"\n", "");
-    let lacking = Site { config: &house.config, kafka: Some((cluster.bootstrap(), "nowhere.".to_owned())) };
+    let lacking =
+        Site { config: &house.config, kafka: Some((cluster.bootstrap(), "nowhere.".to_owned())), more: Vec::new() };
     let told = |site: &Site<'_>, args: &[&str]| {
         let output = site.call(args);
         assert!(!output.status.success(), "{args:?} succeeds");
@@ -82,7 +94,7 @@ pub fn mistakes_are_told(cluster: &Cluster) {
     let again = String::from_utf8(site.succeed(&["topics", "create"])).expect("UTF-8");
     assert!(again.starts_with("0 topics made") && again.contains("positions of 0 partitions"), "{again}");
     let other = House::new("idle_after = \"0s\"\n", "[topics]\npartitions = 7\n");
-    let other = Site { config: &other.config, kafka: site.kafka.clone() };
+    let other = Site { config: &other.config, kafka: site.kafka.clone(), more: Vec::new() };
     for command in [&["run"][..], &["topics", "create"]] {
         let why = told(&other, command);
         assert!(why.contains("topics.partitions says 7"), "{why}");

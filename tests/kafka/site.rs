@@ -19,20 +19,26 @@ pub struct Site<'a> {
     pub config: &'a Path,
     /// (brokers, `topics.prefix`)
     pub kafka: Option<(String, String)>,
+    /// More of the environment.
+    pub more: Vec<(String, String)>,
 }
 
 impl<'a> Site<'a> {
     pub fn folder(config: &'a Path) -> Site<'a> {
-        Site { config, kafka: None }
+        Site { config, kafka: None, more: Vec::new() }
     }
 
     /// On the cluster, with topics of its own that are made first.
     pub fn on(config: &'a Path, cluster: &Cluster, prefix: &str) -> Site<'a> {
-        let site = Site { config, kafka: Some((cluster.bootstrap(), prefix.to_owned())) };
-        site.succeed(&["topics", "create"]);
-        site.succeed(&["topics", "describe"]);
-        site.succeed(&["check", "--online"]);
-        site
+        let site = Site { config, kafka: Some((cluster.bootstrap(), prefix.to_owned())), more: Vec::new() };
+        site.with_topics()
+    }
+
+    pub fn with_topics(self) -> Site<'a> {
+        self.succeed(&["topics", "create"]);
+        self.succeed(&["topics", "describe"]);
+        self.succeed(&["check", "--online"]);
+        self
     }
 
     pub fn command(&self, args: &[&str]) -> Command {
@@ -44,7 +50,8 @@ impl<'a> Site<'a> {
                 .env("PAY_BY_TWEET__BUS__KIND", "kafka")
                 .env("PAY_BY_TWEET__BUS__KAFKA__PROPERTIES__BOOTSTRAP_SERVERS", brokers)
                 .env("PAY_BY_TWEET__TOPICS__PREFIX", prefix)
-                .env("PAY_BY_TWEET__HTTP__LISTEN", "127.0.0.1:0");
+                .env("PAY_BY_TWEET__HTTP__LISTEN", "127.0.0.1:0")
+                .envs(self.more.iter().cloned());
         }
         command
     }

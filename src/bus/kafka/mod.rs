@@ -64,6 +64,11 @@ struct Shared {
 impl Kafka {
     /// `properties`: librdkafka's, `bootstrap.servers` among them; `prefix`: `topics.prefix`. Connects on first use.
     pub fn new(properties: BTreeMap<String, String>, prefix: &str) -> Result<Kafka, BusError> {
+        let secure = properties.get("security.protocol").is_some_and(|value| value.to_lowercase().ends_with("ssl"));
+        if secure && !cfg!(feature = "tls") {
+            let why = "this build does not speak TLS; build it with --features tls";
+            return Err(BusError::Fatal(format!("bus.kafka.properties: security.protocol: {why}")));
+        }
         let clients = Clients::new(properties);
         let config = clients.reader(Isolation::Uncommitted);
         let ends = BaseConsumer::from_config_and_context(&config, Quiet);

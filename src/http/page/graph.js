@@ -2,7 +2,7 @@
 
 import { clock, count, fill, h, rate, span } from "./dom.js";
 
-const STAGES = { screen: "finds the posts that matter", accounts: "one actor per account judges", offers: "stock, lines, funnels" };
+const STAGES = { screen: "finds the posts that matter", accounts: "judges each account’s words", offers: "stock, lines, funnels" };
 
 /** Built once, then only numbers change. */
 export function drawGraph(place, sample) {

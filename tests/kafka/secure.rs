@@ -1,0 +1,100 @@
+//! TLS and SASL/SCRAM, by a build that has them (`--features tls`) and by one that has not.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::cluster::{Cluster, free_port};
+use super::runs::the_worked_example_at;
+use super::site::Site;
+use super::support::House;
+
+pub const USER: &str = "payer";
+pub const PASSWORD: &str = "correct horse battery staple";
+const STORE_PASSWORD: &str = "a store needs one";
+
+/// Where and how a broker is spoken to in secret.
+pub struct Secure {
+    pub port: u16,
+    store: PathBuf,
+    pub certificate: PathBuf,
+}
+
+impl Secure {
+    /// Makes a key and a certificate in this folder.
+    pub fn new(folder: &Path) -> Secure {
+        let secure =
+            Secure { port: free_port(), store: folder.join("broker.p12"), certificate: folder.join("broker.pem") };
+        secure.keytool(&["-genkeypair", "-keyalg", "RSA", "-dname", "CN=127.0.0.1", "-ext", "SAN=IP:127.0.0.1"]);
+        secure.keytool(&["-exportcert", "-rfc", "-file", &secure.certificate.display().to_string()]);
+        secure
+    }
+
+    fn keytool(&self, args: &[&str]) {
+        let store = ["-alias", "broker", "-storetype", "PKCS12", "-storepass", STORE_PASSWORD, "-keystore"];
+        let output = Command::new("keytool").args(args).args(store).arg(&self.store).output().expect("keytool runs");
+        assert!(output.status.success(), "keytool: {}", String::from_utf8_lossy(&output.stdout));
+    }
+
+    /// What the broker needs to know.
+    pub fn config(&self) -> String {
+        format!(
+            "sasl.enabled.mechanisms=SCRAM-SHA-512\n\
+             listener.name.secure.scram-sha-512.sasl.jaas.config=\
+             org.apache.kafka.common.security.scram.ScramLoginModule required;\n\
+             listener.name.secure.ssl.keystore.type=PKCS12\n\
+             listener.name.secure.ssl.keystore.location={}\n\
+             listener.name.secure.ssl.keystore.password={STORE_PASSWORD}\n",
+            self.store.display()
+        )
+    }
+}
+
+pub fn tls_where_the_build_has_it(cluster: &Cluster) {
+    if cfg!(feature = "tls") { over_tls_with_a_password() } else { told_where_it_is_lacking(cluster) }
+}
+
+fn told_where_it_is_lacking(cluster: &Cluster) {
+    let house = House::new("idle_after = \"0s\"\n", "");
+    let more = vec![("PAY_BY_TWEET__BUS__KAFKA__PROPERTIES__SECURITY_PROTOCOL".to_owned(), "ssl".to_owned())];
+    let site = Site { config: &house.config, kafka: Some((cluster.bootstrap(), String::new())), more };
+    for command in [&["check", "--online"][..], &["run"], &["topics", "create"]] {
+        let output = site.call(command);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && told.contains("--features tls"), "{command:?}: {told}");
+    }
+}
+
+/// The same program over TLS, as a user with a password: the worked example comes out, and a wrong password or an
+/// unknown certificate is told without a word of the secret.
+fn over_tls_with_a_password() {
+    let cluster = Cluster::start_secure();
+    let secure = cluster.secure();
+    let properties = |password: &str, certificate: &Path| {
+        let all = [
+            ("SECURITY_PROTOCOL", "sasl_ssl".to_owned()),
+            ("SSL_CA_LOCATION", certificate.display().to_string()),
+            ("SASL_MECHANISM", "SCRAM-SHA-512".to_owned()),
+            ("SASL_USERNAME", USER.to_owned()),
+            ("SASL_PASSWORD", password.to_owned()),
+        ];
+        all.map(|(name, value)| (format!("PAY_BY_TWEET__BUS__KAFKA__PROPERTIES__{name}"), value)).to_vec()
+    };
+    let brokers = format!("127.0.0.1:{}", secure.port);
+    let good = properties(PASSWORD, &secure.certificate);
+    the_worked_example_at(&|config| Site {
+        config,
+        kafka: Some((brokers.clone(), "secure.".to_owned())),
+        more: good.clone(),
+    });
+    let house = House::new("idle_after = \"0s\"\n", "");
+    let wrong = "a wrong password";
+    let site = Site {
+        config: &house.config,
+        kafka: Some((brokers, String::new())),
+        more: properties(wrong, &secure.certificate),
+    };
+    let output = site.call(&["check", "--online"]);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(69), "{told}");
+    assert!(!told.contains(wrong) && told.to_lowercase().contains("authentication"), "{told}");
+}
