@@ -71,12 +71,12 @@ impl<'a> Admin<'a> {
 
     /// Number of brokers that can be reached.
     pub fn brokers(&self) -> Result<usize, BusError> {
-        Ok(self.kafka.ends.fetch_metadata(None, CALL_WAIT).map_err(unavailable)?.brokers().len())
+        Ok(self.kafka.metadata(None)?.brokers().len())
     }
 
     /// The topics that are there, of those that are wanted.
     pub fn find(&self, wanted: &[Wanted]) -> Result<Vec<Found>, BusError> {
-        let metadata = self.kafka.ends.fetch_metadata(None, CALL_WAIT).map_err(unavailable)?;
+        let metadata = self.kafka.metadata(None)?;
         let mut found = Vec::new();
         for one in wanted {
             let name = self.kafka.shared.names.physical(&one.topic);

@@ -2,12 +2,13 @@
 //! `bus.kafka.properties`, then what exactly-once rests on, which nobody overrides.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 /// Who a client is, which only the program says, also by saying nothing.
 const IDENTITY: [&str; 4] = ["group.id", "group.instance.id", "group.protocol", "transactional.id"];
@@ -149,8 +150,17 @@ fn consumer(isolation: Isolation) -> Vec<(&'static str, &'static str)> {
 }
 
 /// Passes what librdkafka says to the program's log, and nothing else.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Quiet;
+#[derive(Debug, Default)]
+pub struct Quiet {
+    /// Why a connection failed last: calls only say that no broker answered.
+    trouble: Mutex<Option<String>>,
+}
+
+impl Quiet {
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
 
 impl ClientContext for Quiet {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -158,6 +168,10 @@ impl ClientContext for Quiet {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        // That none answers says less than why one did not.
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
+            *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+        }
         tracing::warn!(%error, reason, "kafka");
     }
 }

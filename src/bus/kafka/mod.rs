@@ -35,6 +35,7 @@ use rdkafka::TopicPartitionList;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
+use rdkafka::metadata::Metadata;
 
 use self::clients::{Clients, Isolation, Quiet};
 use self::names::Names;
@@ -45,6 +46,9 @@ use super::{Bus, BusError, BusWorker, Position, Reader, TopicPartition, WorkerSp
 
 /// A look-up on the cluster may take so long.
 const CALL_WAIT: Duration = Duration::from_secs(5);
+
+/// Errors that are looked at after a call failed.
+const EVENTS_MAX: usize = 64;
 
 /// A cluster.
 pub struct Kafka {
@@ -71,12 +75,26 @@ impl Kafka {
         }
         let clients = Clients::new(properties);
         let config = clients.reader(Isolation::Uncommitted);
-        let ends = BaseConsumer::from_config_and_context(&config, Quiet);
+        let ends = BaseConsumer::from_config_and_context(&config, Quiet::default());
         let ends = ends.map_err(|why| BusError::Fatal(format!("bus.kafka.properties: {why}")))?;
         tracing::info!(properties = clients.described(), "kafka");
         let shared =
             Shared { clients, names: Names::new(prefix), onlookers: Mutex::default(), partitions: Mutex::default() };
         Ok(Kafka { ends: Arc::new(ends), shared: Arc::new(shared) })
+    }
+}
+
+impl Kafka {
+    /// Topics and brokers. An error says why the last connection failed, too.
+    fn metadata(&self, topic: Option<&str>) -> Result<Metadata, BusError> {
+        self.ends.fetch_metadata(topic, CALL_WAIT).map_err(|why| {
+            // Errors of connections wait to be polled.
+            (0..EVENTS_MAX).for_each(|_| drop(self.ends.poll(Duration::ZERO)));
+            match self.ends.context().trouble() {
+                Some(trouble) => BusError::Unavailable(format!("{why}: {trouble}")),
+                None => unavailable(why),
+            }
+        })
     }
 }
 
@@ -88,7 +106,7 @@ impl Shared {
             return Ok(onlooker.clone());
         }
         let config = self.clients.onlooker(&self.names.physical(group));
-        let onlooker = Arc::new(BaseConsumer::from_config_and_context(&config, Quiet).map_err(unavailable)?);
+        let onlooker = Arc::new(BaseConsumer::from_config_and_context(&config, Quiet::default()).map_err(unavailable)?);
         onlookers.insert(group.to_owned(), onlooker.clone());
         Ok(onlooker)
     }
@@ -109,7 +127,7 @@ impl Bus for Kafka {
             return Ok(*count);
         }
         let name = self.shared.names.physical(topic);
-        let metadata = self.ends.fetch_metadata(Some(&name), CALL_WAIT).map_err(unavailable)?;
+        let metadata = self.metadata(Some(&name))?;
         let found = metadata.topics().iter().find(|one| one.name() == name);
         let count = found.filter(|one| one.error().is_none()).map_or(0, |one| one.partitions().len());
         if count == 0 {

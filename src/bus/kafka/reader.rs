@@ -45,7 +45,7 @@ struct Open {
 
 impl KafkaReader {
     pub fn new(config: &ClientConfig, names: Names, ends: Arc<BaseConsumer<Quiet>>) -> Result<KafkaReader, BusError> {
-        let consumer = BaseConsumer::from_config_and_context(config, Quiet).map_err(unavailable)?;
+        let consumer = BaseConsumer::from_config_and_context(config, Quiet::default()).map_err(unavailable)?;
         let bell = Arc::new(Doorbell::default());
         Ok(KafkaReader { open: Vec::new(), bell, names, headers: Vec::new(), consumer, ends })
     }
