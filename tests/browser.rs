@@ -184,7 +184,9 @@ fn the_timeline_waits_for_whoever_points_at_it(browser: &Browser, demo: &Program
     assert_eq!(browser.script("return document.querySelector('#timeline .tweet').dataset.id"), first, "it moved");
     browser.script("document.querySelector('#text').focus()");
     browser.until("they come", "document.querySelector('#held').hidden");
-    assert_ne!(browser.script("return document.querySelector('#timeline .tweet').dataset.id"), first);
+    let first = first.as_str().expect("an id");
+    let moved = format!("document.querySelector('#timeline .tweet').dataset.id !== '{first}'");
+    browser.until("the newest is on top", &moved);
 }
 
 fn the_keyboard_is_enough(browser: &Browser, demo: &Program) {
