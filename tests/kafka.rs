@@ -23,6 +23,8 @@ mod site;
 #[path = "kafka/spread.rs"]
 mod spread;
 mod support;
+#[path = "kafka/trial.rs"]
+mod trial;
 #[path = "kafka/zombies.rs"]
 mod zombies;
 

@@ -2,6 +2,7 @@
 //! for ever: what counts is that no committed record and no open transaction lies between.
 
 use crate::bus::{Budget, Bus, BusError, Reader, TopicPartition, ends_of};
+use crate::domain::Time;
 
 /// A glance: enough to see whether there is a record at all.
 const GLANCE: Budget = Budget { records_max: 1, bytes_max: 64 << 10 };
@@ -11,10 +12,23 @@ pub fn reached(reader: &mut dyn Reader, at: &TopicPartition, position: u64, end:
     if position >= end {
         return Ok(true);
     }
-    // Records at or past the end do not count: they came after the end was looked up.
-    let mut before_end = false;
-    let next = reader.read(at, position, GLANCE, &mut |record| before_end |= record.offset < end)?;
-    Ok(!before_end && next >= end)
+    let (unread, next) = first_unread(reader, at, position, end)?;
+    Ok(unread.is_none() && next >= end)
+}
+
+/// Offset and append time of the first committed record in `position..end`, as far as one glance sees, and the position
+/// after it. Records at or past the end do not count: they came after the end was looked up.
+pub fn first_unread(
+    reader: &mut dyn Reader,
+    at: &TopicPartition,
+    position: u64,
+    end: u64,
+) -> Result<(Option<(u64, Time)>, u64), BusError> {
+    let mut first = None;
+    let next = reader.read(at, position, GLANCE, &mut |record| {
+        first.get_or_insert((record.offset, record.timestamp));
+    })?;
+    Ok((first.filter(|(offset, _)| *offset < end), next))
 }
 
 /// Where a group stands in a partition; at the beginning if it never committed.

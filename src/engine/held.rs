@@ -20,8 +20,6 @@ pub(super) struct Held<S> {
     pub is_posts: bool,
     pub state: State<S>,
     pub fetch: Fetch,
-    /// Whether it is to be fetched, gate and pressure considered.
-    pub wanted: bool,
     /// What the group has committed, as far as this worker knows.
     pub committed: Position,
     /// What the shard's state is as of, open layers aside. Ahead of `committed` only by batches that made no output.
@@ -97,7 +95,6 @@ impl<S> Held<S> {
             is_posts,
             state,
             fetch: Fetch::Stopped,
-            wanted: false,
             note: position.note.clone(),
             next: position.offset,
             committed: position.clone(),

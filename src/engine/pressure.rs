@@ -76,9 +76,7 @@ impl Pressure {
         if planted::is(Bug::PressureHoldsAll) {
             return true;
         }
-        let board = self.board();
-        let Some((own, _)) = board.sources.get(at) else { return false };
-        board.sources.values().any(|(mark, at_end)| mark < own && !at_end)
+        self.board().holds(at)
     }
 
     /// Shards that are over their bound.
@@ -88,16 +86,24 @@ impl Pressure {
 
     /// The sources of this process, for whoever looks on.
     pub fn sources(&self) -> Vec<SourceView> {
-        let all = self.board().sources.clone();
-        let view = |(at, (mark, at_end)): (TopicPartition, (Option<Time>, bool))| {
-            let held = self.holds(&at);
-            SourceView { at, mark, at_end, held }
+        let board = self.board();
+        let view = |(at, (mark, at_end)): (&TopicPartition, &(Option<Time>, bool))| {
+            let held = !board.full.is_empty() && board.holds(at);
+            SourceView { at: at.clone(), mark: *mark, at_end: *at_end, held }
         };
-        all.into_iter().map(view).collect()
+        board.sources.iter().map(view).collect()
     }
 
     fn board(&self) -> MutexGuard<'_, Board> {
         self.board.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl Board {
+    /// Whether another source is behind this one and has posts unread.
+    fn holds(&self, at: &TopicPartition) -> bool {
+        let Some((own, _)) = self.sources.get(at) else { return false };
+        self.sources.values().any(|(mark, at_end)| mark < own && !at_end)
     }
 }
 

@@ -7,14 +7,12 @@ use std::sync::Arc;
 use super::HttpState;
 use super::sample::{StageSample, TopicLag};
 use super::watch::STAGES;
-use crate::bus::{Budget, Bus, BusError, Reader, TopicPartition, ends_of};
+use crate::bus::{Bus, BusError, Reader, TopicPartition, ends_of};
 use crate::domain::Time;
+use crate::engine::ends::{first_unread, position_of};
 use crate::engine::worker::group_of;
 use crate::screen::side::SIDE_INPUTS;
 use crate::telemetry;
-
-/// Enough to see one record's time.
-const GLANCE: Budget = Budget { records_max: 1, bytes_max: 64 << 10 };
 
 #[derive(Default)]
 pub struct Lags {
@@ -102,14 +100,9 @@ fn look_at(
     for topic in topics {
         let mut positions = Vec::new();
         for partition in 0..bus.partitions(topic)? {
-            let position = bus.position(&group, &TopicPartition::new(topic, partition))?;
-            positions.push(position.map(|position| position.offset));
+            positions.push(position_of(bus, reader, &group, &TopicPartition::new(topic, partition))?);
         }
-        for (position, (at, end)) in positions.into_iter().zip(ends_of(bus, reader, topic)?) {
-            let from = match position {
-                Some(from) => from,
-                None => reader.beginning(&at)?,
-            };
+        for (from, (at, end)) in positions.into_iter().zip(ends_of(bus, reader, topic)?) {
             let lag = lag_between(reader, &at, from, end, now)?;
             lags.insert(at, lag);
         }
@@ -122,11 +115,7 @@ fn lag_between(reader: &mut dyn Reader, at: &TopicPartition, from: u64, end: u64
     if from >= end {
         return Ok(Lag::default());
     }
-    let mut first = None;
-    reader.read(at, from, GLANCE, &mut |record| {
-        first.get_or_insert((record.offset, record.timestamp));
-    })?;
-    Ok(first
-        .filter(|(offset, _)| *offset < end)
-        .map_or_else(Lag::default, |(offset, appended)| Lag { records: end - offset, ms: now.since(appended).max(0) }))
+    let (unread, _) = first_unread(reader, at, from, end)?;
+    let lag = |(offset, appended)| Lag { records: end - offset, ms: now.since(appended).max(0) };
+    Ok(unread.map_or_else(Lag::default, lag))
 }

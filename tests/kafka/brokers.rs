@@ -5,35 +5,21 @@ use rand::{Rng, SeedableRng};
 
 use super::cluster::Cluster;
 use super::flock::Flock;
-use super::kills::Feed;
-use super::site::Site;
-use super::support::due::compare;
-use super::support::firehose::{Firehose, Plan};
-use super::support::{House, asked, first_seed};
+use super::support::asked;
+use super::trial::{Feed, Trial};
 
-const PARTITIONS: u32 = 3;
 const NODES: usize = 3;
 
 /// Nothing is lost or doubled, and no process needs to be started anew.
 pub fn brokers_restart_one_after_the_other(cluster: &mut Cluster) {
     let restarts = asked("RESTARTS", 3) as usize;
     let posts = asked("POSTS", 6_000) as usize;
-    let plan = Plan {
-        seed: first_seed(),
-        posts,
-        shoppers: posts as u64 / 15,
-        partitions: PARTITIONS,
-        span_ms: 3_600_000,
-        ..Plan::default()
-    };
-    println!("{plan:?}, {restarts} restarts");
-    let firehose = Firehose::new(plan);
-    let settings = format!("[topics]\npartitions = {PARTITIONS}\n[limits]\npending_per_account = 100\n");
-    let house = House::new("idle_after = \"0s\"\n", &settings);
-    let site = Site::on(&house.config, cluster, "brokers.");
+    let trial = Trial::new(posts, 15);
+    println!("{restarts} restarts");
+    let site = trial.site(cluster, "brokers.");
     let mut flock = Flock::start(&site, 2);
-    let mut feed = Feed::new(&site, &firehose);
-    let mut random = SmallRng::seed_from_u64(plan.seed);
+    let mut feed = Feed::new(&site, &trial.firehose);
+    let mut random = SmallRng::seed_from_u64(trial.firehose.plan.seed);
     let slice = posts / (2 * restarts + 1);
     for restart in 0..restarts {
         feed.append(slice);
@@ -52,7 +38,5 @@ pub fn brokers_restart_one_after_the_other(cluster: &mut Cluster) {
     feed.close();
     flock.await_drained();
     flock.stop();
-    compare(&*site.bus(), &firehose, "brokers that restart");
-    site.succeed(&["audit"]);
-    assert_eq!(cluster.open_transactions(), Vec::<String>::new());
+    trial.check(cluster, &site, "brokers that restart");
 }

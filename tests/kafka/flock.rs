@@ -6,8 +6,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use pay_by_tweet::bus::{Bus, BusError, Reader, ends_of};
+use pay_by_tweet::config::Settings;
 use pay_by_tweet::engine::ends::{drained, position_of};
-use pay_by_tweet::engine::worker::group_of;
+use pay_by_tweet::log::inputs;
 
 use super::cluster::free_port;
 use super::site::Site;
@@ -46,17 +47,14 @@ impl<'a> Flock<'a> {
     /// So many processes of `run`, started at once.
     pub fn start(site: &'a Site<'a>, count: usize) -> Flock<'a> {
         let log = site.bus();
-        let inputs = [
-            ("screen", &["accounts.links", "replies.posted", "tweets"][..]),
-            ("accounts", &["accounts.inbox"][..]),
-            ("offers", &["offers.inbox"][..]),
-        ];
-        let inputs = inputs.map(|(stage, topics)| (group_of(stage), topics.iter().map(|t| (*t).into()).collect()));
+        let settings = Settings::load(Some(site.config), std::iter::empty()).expect("the configuration is valid");
+        let inputs = inputs(&settings).into_iter();
+        let inputs = inputs.map(|(group, topics)| (group, topics.into_iter().map(Into::into).collect()));
         let mut flock = Flock {
             site,
             logs: tempfile::tempdir().expect("a folder for the logs"),
             lives: (0..count).map(|_| None).collect(),
-            inputs: inputs.into(),
+            inputs: inputs.collect(),
             reader: log.reader().expect("the cluster is up"),
             addr: format!("127.0.0.1:{}", free_port()),
             log,

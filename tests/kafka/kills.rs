@@ -8,8 +8,9 @@ use rand::{Rng, SeedableRng};
 use super::cluster::Cluster;
 use super::flock::Flock;
 use super::site::Site;
-use super::support::firehose::{Firehose, Plan, Post};
-use super::support::{Gateway, House, asked, first_seed};
+use super::support::firehose::{Firehose, Plan};
+use super::support::{House, asked, first_seed};
+use super::trial::Feed;
 
 const PARTITIONS: u32 = 3;
 
@@ -100,42 +101,4 @@ fn kill_and_restart(site: &Site<'_>, firehose: &Firehose, kills: u64, slice: usi
     flock.await_no_lag();
     flock.stop();
     println!("{kills} kills in {:.1} s, ms apart: {ages:?}", begun.elapsed().as_secs_f64());
-}
-
-/// A firehose on its way into a cluster, slice by slice.
-pub struct Feed<'f> {
-    gateway: Gateway,
-    /// By arrival.
-    posts: Vec<&'f Post>,
-    next: usize,
-    closing: Post,
-    partitions: u32,
-}
-
-impl<'f> Feed<'f> {
-    /// Appends the links.
-    pub fn new(site: &Site<'_>, firehose: &'f Firehose) -> Feed<'f> {
-        let mut gateway = Gateway::new(&site.bus());
-        gateway.append("accounts.links", 0, firehose.links());
-        let mut posts: Vec<&Post> = firehose.posts.iter().collect();
-        posts.sort_by_key(|post| (post.arrival, post.id));
-        Feed { gateway, posts, next: 0, closing: firehose.closing(), partitions: firehose.plan.partitions }
-    }
-
-    /// So many posts more.
-    pub fn append(&mut self, count: usize) {
-        let end = self.next.saturating_add(count).min(self.posts.len());
-        for partition in 0..self.partitions {
-            let slice = self.posts[self.next..end].iter().filter(|post| post.partition == partition);
-            self.gateway.append("tweets", partition, slice.map(|post| post.record()));
-        }
-        self.next = end;
-    }
-
-    /// A post after everything on every partition: whatever still waits expires.
-    pub fn close(&mut self) {
-        for partition in 0..self.partitions {
-            self.gateway.append("tweets", partition, [self.closing.record()]);
-        }
-    }
 }

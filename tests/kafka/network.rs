@@ -4,14 +4,10 @@ use std::time::Duration;
 
 use super::cluster::Cluster;
 use super::flock::Flock;
-use super::kills::Feed;
 use super::proxy::Mishap;
-use super::site::Site;
-use super::support::due::compare;
-use super::support::firehose::{Firehose, Plan};
-use super::support::{House, asked, first_seed};
+use super::support::asked;
+use super::trial::{Feed, Trial};
 
-const PARTITIONS: u32 = 3;
 /// Mishaps come so far apart: the client connects again after some tens of milliseconds.
 const BETWEEN: Duration = Duration::from_millis(300);
 
@@ -19,23 +15,12 @@ const BETWEEN: Duration = Duration::from_millis(300);
 pub fn ends_of_transactions_get_lost_or_come_late(cluster: &Cluster) {
     let each = asked("MISHAPS", 3);
     let posts = asked("POSTS", 3_000) as usize;
-    let plan = Plan {
-        seed: first_seed(),
-        posts,
-        shoppers: posts as u64 / 12,
-        partitions: PARTITIONS,
-        span_ms: 3_600_000,
-        ..Plan::default()
-    };
-    println!("{plan:?}, {each} mishaps of each kind");
-    let firehose = Firehose::new(plan);
-    let settings = format!("[topics]\npartitions = {PARTITIONS}\n[limits]\npending_per_account = 100\n");
-    let house = House::new("idle_after = \"0s\"\n", &settings);
-    let site = Site::on(&house.config, cluster, "network.");
-    let proxied =
-        Site { config: site.config, kafka: Some((cluster.proxied(), "network.".to_owned())), more: Vec::new() };
+    let trial = Trial::new(posts, 12);
+    println!("{each} mishaps of each kind");
+    let site = trial.site(cluster, "network.");
+    let proxied = site.behind_proxies(cluster);
     let mut flock = Flock::start(&proxied, 2);
-    let mut feed = Feed::new(&site, &firehose);
+    let mut feed = Feed::new(&site, &trial.firehose);
     let kinds = [Some(Mishap::RequestLost), Some(Mishap::AnswerLost), Some(Mishap::RequestLate), None];
     let slice = posts / (each as usize * kinds.len() * 2);
     let proxy = cluster.proxy(0);
@@ -67,28 +52,16 @@ pub fn ends_of_transactions_get_lost_or_come_late(cluster: &Cluster) {
     flock.stop();
     println!("{} mishaps, of which {} late requests came after all", proxy.happened(), proxy.brought());
     assert_eq!((proxy.happened(), proxy.brought()), (3 * each, each));
-    compare(&*site.bus(), &firehose, "a bad network");
-    site.succeed(&["audit"]);
-    assert_eq!(cluster.open_transactions(), Vec::<String>::new());
+    trial.check(cluster, &site, "a bad network");
 }
 
 /// The broker can't be reached for a while, from any process: they wait, and go on by themselves.
 pub fn the_cluster_is_away_for_a_while(cluster: &Cluster) {
-    let plan = Plan {
-        seed: first_seed(),
-        posts: 2_000,
-        shoppers: 150,
-        partitions: PARTITIONS,
-        span_ms: 3_600_000,
-        ..Plan::default()
-    };
-    let firehose = Firehose::new(plan);
-    let settings = format!("[topics]\npartitions = {PARTITIONS}\n[limits]\npending_per_account = 100\n");
-    let house = House::new("idle_after = \"0s\"\n", &settings);
-    let site = Site::on(&house.config, cluster, "away.");
-    let proxied = Site { config: site.config, kafka: Some((cluster.proxied(), "away.".to_owned())), more: Vec::new() };
+    let trial = Trial::new(2_000, 13);
+    let site = trial.site(cluster, "away.");
+    let proxied = site.behind_proxies(cluster);
     let mut flock = Flock::start(&proxied, 2);
-    let mut feed = Feed::new(&site, &firehose);
+    let mut feed = Feed::new(&site, &trial.firehose);
     feed.append(1_000);
     flock.await_progress();
     cluster.proxy(0).refuse(true);
@@ -99,7 +72,5 @@ pub fn the_cluster_is_away_for_a_while(cluster: &Cluster) {
     feed.close();
     flock.await_drained();
     flock.stop();
-    compare(&*site.bus(), &firehose, "a cluster that was away");
-    site.succeed(&["audit"]);
-    assert_eq!(cluster.open_transactions(), Vec::<String>::new());
+    trial.check(cluster, &site, "a cluster that was away");
 }

@@ -11,11 +11,7 @@ use super::support::{House, asked, first_seed};
 
 /// The worked example of the contract.
 pub fn the_worked_example_comes_out_as_written(cluster: &Cluster) {
-    the_worked_example_at(&|config| Site {
-        config,
-        kafka: Some((cluster.bootstrap(), "example.".to_owned())),
-        more: Vec::new(),
-    });
+    the_worked_example_at(&|config| Site::at(config, cluster.bootstrap(), "example."));
 }
 
 /// The same, wherever the cluster is.
@@ -80,8 +76,7 @@ pub fn a_firehose_comes_out_as_on_the_embedded_log(cluster: &Cluster) {
 /// Commands say what is wrong, and what to do.
 pub fn mistakes_are_told(cluster: &Cluster) {
     let house = House::new("idle_after = \"0s\"\n", "");
-    let lacking =
-        Site { config: &house.config, kafka: Some((cluster.bootstrap(), "nowhere.".to_owned())), more: Vec::new() };
+    let lacking = Site::at(&house.config, cluster.bootstrap(), "nowhere.");
     let told = |site: &Site<'_>, args: &[&str]| {
         let output = site.call(args);
         assert!(!output.status.success(), "{args:?} succeeds");
@@ -94,7 +89,7 @@ pub fn mistakes_are_told(cluster: &Cluster) {
     let again = String::from_utf8(site.succeed(&["topics", "create"])).expect("UTF-8");
     assert!(again.starts_with("0 topics made") && again.contains("positions of 0 partitions"), "{again}");
     let other = House::new("idle_after = \"0s\"\n", "[topics]\npartitions = 7\n");
-    let other = Site { config: &other.config, kafka: site.kafka.clone(), more: Vec::new() };
+    let other = Site { config: &other.config, ..site };
     for command in [&["run"][..], &["topics", "create"]] {
         let why = told(&other, command);
         assert!(why.contains("topics.partitions says 7"), "{why}");

@@ -56,7 +56,7 @@ pub fn tls_where_the_build_has_it(cluster: &Cluster) {
 fn told_where_it_is_lacking(cluster: &Cluster) {
     let house = House::new("idle_after = \"0s\"\n", "");
     let more = vec![("PAY_BY_TWEET__BUS__KAFKA__PROPERTIES__SECURITY_PROTOCOL".to_owned(), "ssl".to_owned())];
-    let site = Site { config: &house.config, kafka: Some((cluster.bootstrap(), String::new())), more };
+    let site = Site { more, ..Site::at(&house.config, cluster.bootstrap(), "") };
     for command in [&["check", "--online"][..], &["run"], &["topics", "create"]] {
         let output = site.call(command);
         let told = String::from_utf8_lossy(&output.stderr);
@@ -64,8 +64,8 @@ fn told_where_it_is_lacking(cluster: &Cluster) {
     }
 }
 
-/// The same program over TLS, as a user with a password: the worked example comes out, and a wrong password or an
-/// unknown certificate is told without a word of the secret.
+/// The same program over TLS, as a user with a password: the worked example comes out, and a wrong password is
+/// told without a word of it.
 fn over_tls_with_a_password() {
     let cluster = Cluster::start_secure();
     let secure = cluster.secure();
@@ -81,18 +81,10 @@ fn over_tls_with_a_password() {
     };
     let brokers = format!("127.0.0.1:{}", secure.port);
     let good = properties(PASSWORD, &secure.certificate);
-    the_worked_example_at(&|config| Site {
-        config,
-        kafka: Some((brokers.clone(), "secure.".to_owned())),
-        more: good.clone(),
-    });
+    the_worked_example_at(&|config| Site { more: good.clone(), ..Site::at(config, brokers.clone(), "secure.") });
     let house = House::new("idle_after = \"0s\"\n", "");
     let wrong = "a wrong password";
-    let site = Site {
-        config: &house.config,
-        kafka: Some((brokers, String::new())),
-        more: properties(wrong, &secure.certificate),
-    };
+    let site = Site { more: properties(wrong, &secure.certificate), ..Site::at(&house.config, brokers, "") };
     let output = site.call(&["check", "--online"]);
     let told = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(69), "{told}");

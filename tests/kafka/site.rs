@@ -30,8 +30,18 @@ impl<'a> Site<'a> {
 
     /// On the cluster, with topics of its own that are made first.
     pub fn on(config: &'a Path, cluster: &Cluster, prefix: &str) -> Site<'a> {
-        let site = Site { config, kafka: Some((cluster.bootstrap(), prefix.to_owned())), more: Vec::new() };
-        site.with_topics()
+        Site::at(config, cluster.bootstrap(), prefix).with_topics()
+    }
+
+    /// On these brokers, with whatever topics are there.
+    pub fn at(config: &'a Path, brokers: String, prefix: &str) -> Site<'a> {
+        Site { config, kafka: Some((brokers, prefix.to_owned())), more: Vec::new() }
+    }
+
+    /// The same topics, by way of the proxies.
+    pub fn behind_proxies(&self, cluster: &Cluster) -> Site<'a> {
+        let kafka = self.kafka.as_ref().map(|(_, prefix)| (cluster.proxied(), prefix.clone()));
+        Site { config: self.config, kafka, more: self.more.clone() }
     }
 
     pub fn with_topics(self) -> Site<'a> {

@@ -2,16 +2,14 @@
 
 use super::cluster::Cluster;
 use super::flock::Flock;
-use super::site::Site;
-use super::support::due::compare;
-use super::support::firehose::{Firehose, Plan, Post};
+use super::support::firehose::{Plan, Post};
 use super::support::pieces::{HOUR_MS, Order, PARTITIONS, pieces};
-use super::support::{Gateway, House, asked, first_seed};
+use super::support::{Gateway, asked};
+use super::trial::Trial;
 
 /// Every payment that is due and no other, whoever reads which partition.
 pub fn posts_may_be_spread_and_uneven(cluster: &Cluster) {
-    let plan = Plan {
-        seed: first_seed(),
+    let trial = Trial::of(Plan {
         posts: asked("POSTS", 20_000) as usize,
         shoppers: 400,
         partitions: PARTITIONS,
@@ -19,18 +17,15 @@ pub fn posts_may_be_spread_and_uneven(cluster: &Cluster) {
         disorder_ms: 299_000,
         scarce: true,
         ..Plan::default()
-    };
-    println!("{plan:?}");
-    let firehose = Firehose::new(plan);
-    let limits = format!("[topics]\npartitions = {PARTITIONS}\n[limits]\npending_per_account = 100\n");
-    let house = House::new("idle_after = \"0s\"\n", &limits);
+    });
+    let firehose = &trial.firehose;
     for (processes, order) in [(1, Order::AllAtOnce), (3, Order::LaggardLast)] {
-        let site = Site::on(&house.config, cluster, &format!("spread-{processes}."));
+        let site = trial.site(cluster, &format!("spread-{processes}."));
         let mut flock = Flock::start(&site, processes);
         let mut gateway = Gateway::new(&site.bus());
         gateway.append("accounts.links", 0, firehose.links());
         flock.await_drained();
-        for (partition, posts) in pieces(&firehose, order) {
+        for (partition, posts) in pieces(firehose, order) {
             gateway.append("tweets", partition, posts.iter().map(Post::record));
             if order == Order::LaggardLast {
                 flock.await_drained();
@@ -41,7 +36,6 @@ pub fn posts_may_be_spread_and_uneven(cluster: &Cluster) {
         }
         flock.await_drained();
         flock.stop();
-        compare(&*site.bus(), &firehose, &format!("{processes} processes, {order:?}"));
-        site.succeed(&["audit"]);
+        trial.check(cluster, &site, &format!("{processes} processes, {order:?}"));
     }
 }

@@ -13,12 +13,10 @@ use serde_json::Value;
 
 use super::cluster::Cluster;
 use super::flock::{Flock, Signal};
-use super::site::Site;
-use super::support::due::compare;
-use super::support::firehose::{Firehose, Plan, Post, Words};
-use super::support::{Gateway, House, asked, first_seed};
+use super::support::asked;
+use super::support::firehose::Words;
+use super::trial::{Feed, Trial};
 
-const PARTITIONS: u32 = 3;
 /// Past the session's timeout (6 s) and the transactions' (5 s).
 const STILL: Duration = Duration::from_secs(9);
 const BETWEEN: Duration = Duration::from_secs(3);
@@ -30,27 +28,16 @@ pub fn zombies_change_nothing(cluster: &Cluster) {
     let stops = asked("ZOMBIES", 1);
     let seconds = (stops + 1) * (STILL + BETWEEN).as_secs();
     let posts = (seconds * asked("RATE", 100)) as usize;
-    let plan = Plan {
-        seed: first_seed(),
-        posts,
-        shoppers: posts as u64 / 12,
-        partitions: PARTITIONS,
-        span_ms: 3_600_000,
-        ..Plan::default()
-    };
-    println!("{plan:?}, {stops} processes stand still for {STILL:?}");
-    let firehose = Firehose::new(plan);
-    let settings = format!("[topics]\npartitions = {PARTITIONS}\n[limits]\npending_per_account = 100\n");
-    let house = House::new("idle_after = \"0s\"\n", &settings);
-    let site = Site::on(&house.config, cluster, "zombies.");
+    let trial = Trial::new(posts, 12);
+    println!("{stops} processes stand still for {STILL:?}");
+    let site = trial.site(cluster, "zombies.");
     let mut flock = Flock::start(&site, 2);
-    let mut gateway = Gateway::new(&site.bus());
-    gateway.append("accounts.links", 0, firehose.links());
+    let mut feed = Feed::new(&site, &trial.firehose);
     flock.await_drained();
     let watch = Watch::start(site.bus());
     std::thread::scope(|scope| {
-        let feeding = scope.spawn(|| feed(&firehose, &mut gateway, Duration::from_secs(seconds), &watch));
-        let mut random = SmallRng::seed_from_u64(plan.seed);
+        let feeding = scope.spawn(|| pace(&mut feed, Duration::from_secs(seconds), &watch));
+        let mut random = SmallRng::seed_from_u64(trial.firehose.plan.seed);
         for _ in 0..stops {
             std::thread::sleep(BETWEEN.mul_f64(random.random_range(0.5..1.5)));
             let victim = random.random_range(0..2);
@@ -60,40 +47,32 @@ pub fn zombies_change_nothing(cluster: &Cluster) {
         }
         feeding.join().expect("it appends everything");
     });
-    for partition in 0..PARTITIONS {
-        gateway.append("tweets", partition, [firehose.closing().record()]);
-    }
+    feed.close();
     flock.await_drained();
     let waits = watch.stop();
     flock.stop();
-    compare(&*site.bus(), &firehose, "zombies");
-    site.succeed(&["audit"]);
-    assert_eq!(cluster.open_transactions(), Vec::<String>::new());
+    trial.check(cluster, &site, "zombies");
     let [p50, p99, max] = [0.5, 0.99, 1.0].map(|q| waits.value_at_quantile(q));
     println!("tweet to prompt, {} of them: p50 {p50} ms, p99 {p99} ms, longest {max} ms", waits.len());
     assert!(u128::from(p99) <= HELD_UP_MAX.as_millis(), "readers are held up for too long");
 }
 
 /// Appends the posts at an even pace, whatever the program does; those that are due at once together.
-fn feed(firehose: &Firehose, gateway: &mut Gateway, within: Duration, watch: &Watch) {
+fn pace(feed: &mut Feed<'_>, within: Duration, watch: &Watch) {
     let begun = Instant::now();
-    let mut posts: Vec<&Post> = firehose.posts.iter().collect();
-    posts.sort_by_key(|post| (post.arrival, post.id));
-    let every = within / posts.len() as u32;
+    let all = feed.posts.len();
+    let every = within / all as u32;
     let mut next = 0;
-    while next < posts.len() {
+    while next < all {
         std::thread::sleep((begun + every * next as u32).saturating_duration_since(Instant::now()));
         let due = (begun.elapsed().as_nanos() / every.as_nanos()) as usize + 1;
-        let batch = next..due.min(posts.len());
+        let batch = next..due.min(all);
         let mut tweeted = watch.tweeted.lock().expect("nobody panics with it");
-        for index in batch.clone().filter(|index| matches!(posts[*index].words, Words::Buy(_))) {
-            tweeted.insert(posts[index].id, begun + every * index as u32);
+        for index in batch.clone().filter(|index| matches!(feed.posts[*index].words, Words::Buy(_))) {
+            tweeted.insert(feed.posts[index].id, begun + every * index as u32);
         }
         drop(tweeted);
-        for partition in 0..PARTITIONS {
-            let of_partition = posts[batch.clone()].iter().filter(|post| post.partition == partition);
-            gateway.append("tweets", partition, of_partition.map(|post| post.record()));
-        }
+        feed.append(batch.len());
         next = batch.end;
     }
 }

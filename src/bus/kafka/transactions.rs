@@ -133,17 +133,14 @@ impl Transactions {
     }
 
     pub fn poll_commit(&mut self, wait: Duration) -> CommitState {
-        let Some(committing) = &self.committing else { return self.last };
-        self.last = match committing.recv_timeout(wait) {
-            Ok(state) => {
-                self.asked = None;
-                state
-            }
-            Err(RecvTimeoutError::Timeout) if !self.is_stuck() => return CommitState::Pending,
-            Err(_) => CommitState::Uncertain,
-        };
-        self.committing = None;
-        self.last
+        let Some(committing) = self.committing.take() else { return self.last };
+        let state = self.outcome(&committing, wait);
+        if state == CommitState::Pending {
+            self.committing = Some(committing);
+        } else {
+            self.last = state;
+        }
+        state
     }
 
     /// A commit that was started can't be called back: then its outcome is the answer.
@@ -151,22 +148,31 @@ impl Transactions {
         if self.committing.is_some() {
             return Ok(self.poll_commit(ANSWER_WAIT));
         }
-        if self.aborting.is_none() {
-            let (answer, aborting) = sync_channel(1);
-            self.ask(Request::Abort(answer))?;
+        let aborting = match self.aborting.take() {
+            Some(aborting) => aborting,
+            None => {
+                let (answer, aborting) = sync_channel(1);
+                self.ask(Request::Abort(answer))?;
+                aborting
+            }
+        };
+        let state = self.outcome(&aborting, ANSWER_WAIT);
+        if state == CommitState::Pending {
             self.aborting = Some(aborting);
         }
-        let Some(aborting) = &self.aborting else { return Ok(CommitState::Pending) };
-        let state = match aborting.recv_timeout(ANSWER_WAIT) {
+        Ok(state)
+    }
+
+    /// What the thread answers within the wait; `Uncertain` if it is stuck or gone.
+    fn outcome(&mut self, answer: &Receiver<CommitState>, wait: Duration) -> CommitState {
+        match answer.recv_timeout(wait) {
             Ok(state) => {
                 self.asked = None;
                 state
             }
-            Err(RecvTimeoutError::Timeout) if !self.is_stuck() => return Ok(CommitState::Pending),
+            Err(RecvTimeoutError::Timeout) if !self.is_stuck() => CommitState::Pending,
             Err(_) => CommitState::Uncertain,
-        };
-        self.aborting = None;
-        Ok(state)
+        }
     }
 
     /// A new life of the same identity. What was begun before is settled when this answers.

@@ -233,8 +233,8 @@ impl Judge<'_> {
 
     /// Whether it was told of any purchase that it concerns.
     fn was_rejected(&self, confirm: &KeptConfirm) -> bool {
-        let concerned = self.account.purchases.iter().filter(|p| addresses(confirm, p, self.id.user));
-        concerned.into_iter().any(|p| p.rejected_confirms.contains(&confirm.first_id))
+        let mut concerned = self.account.purchases.iter().filter(|p| addresses(confirm, p, self.id.user));
+        concerned.any(|p| p.rejected_confirms.contains(&confirm.first_id))
     }
 
     /// A confirm that pays nothing is told of one purchase, but was weighed against all that are prompted: what is told

@@ -151,14 +151,15 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
         let Worker { held, gate, stage, bus, .. } = self;
         let pressure = stage.pressure();
         let waits = |at: &TopicPartition| !gate.is_open() || pressure.is_some_and(|pressure| pressure.holds(at));
-        let (mut resume, mut pause) = (Vec::new(), Vec::new());
-        for row in &mut held.rows {
-            row.wanted = row.is_live() && !(row.is_posts && waits(&row.at));
-            match (row.wanted, row.fetch) {
-                (true, Fetch::Running) | (false, Fetch::Stopped) => {}
+        let (mut resume, mut pause, mut changes) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, row) in held.rows.iter().enumerate() {
+            let wanted = row.is_live() && !(row.is_posts && waits(&row.at));
+            match (wanted, row.fetch) {
+                (true, Fetch::Running) | (false, Fetch::Stopped) => continue,
                 (true, _) => resume.push((row.at.clone(), row.next)),
                 (false, _) => pause.push(row.at.clone()),
             }
+            changes.push((index, if wanted { Fetch::Running } else { Fetch::Stopped }));
         }
         if !pause.is_empty() {
             bus.pause(&pause)?;
@@ -166,8 +167,8 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
         if !resume.is_empty() {
             bus.resume_at(&resume)?;
         }
-        for row in &mut held.rows {
-            row.fetch = if row.wanted { Fetch::Running } else { Fetch::Stopped };
+        for (index, fetch) in changes {
+            held.rows[index].fetch = fetch;
         }
         Ok(())
     }
