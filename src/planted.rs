@@ -171,9 +171,22 @@ bugs! {
     FunnelCountsRejections,
     /// A reply's id depends on when it was decided. Breaks I6.
     ReplyIdsUnstable,
+    // On a cluster: see `Bug::ON_CLUSTER`.
+    /// Consumers commit positions, ahead of the transaction of what came of them. Breaks I8.
+    PositionsOutside,
+    /// A changelog counts as restored at its last stable offset. Breaks I6.
+    StableEndTaken,
+    /// A producer goes on though the end of its last transaction may be sent twice. Breaks I8.
+    ProducerKept,
+    /// Records of open and aborted transactions are read, too. Breaks I6.
+    UncommittedRead,
 }
 
 impl Bug {
+    /// Those of the clients of a cluster, which no simulation has.
+    pub const ON_CLUSTER: &[Bug] =
+        &[Bug::PositionsOutside, Bug::StableEndTaken, Bug::ProducerKept, Bug::UncommittedRead];
+
     pub fn of_name(name: &str) -> Option<Bug> {
         Bug::ALL.iter().copied().find(|bug| bug.name() == name)
     }

@@ -4,8 +4,13 @@
 mod brokers;
 #[path = "kafka/cluster.rs"]
 mod cluster;
+#[cfg(feature = "planted")]
+#[path = "kafka/controls.rs"]
+mod controls;
 #[path = "kafka/flock.rs"]
 mod flock;
+#[path = "kafka/floors.rs"]
+mod floors;
 #[path = "kafka/kills.rs"]
 mod kills;
 #[path = "kafka/network.rs"]
@@ -25,6 +30,8 @@ mod spread;
 mod support;
 #[path = "kafka/trial.rs"]
 mod trial;
+#[path = "kafka/watch.rs"]
+mod watch;
 #[path = "kafka/zombies.rs"]
 mod zombies;
 
@@ -49,6 +56,9 @@ fn one_broker_serves_them_all() {
         runs::a_firehose_comes_out_as_on_the_embedded_log(&cluster)
     });
     timed("killed_processes_change_nothing", || kills::killed_processes_change_nothing(&cluster));
+    timed("processes_killed_at_any_step_change_nothing", || {
+        kills::processes_killed_at_any_step_change_nothing(&cluster)
+    });
     timed("posts_may_be_spread_and_uneven", || spread::posts_may_be_spread_and_uneven(&cluster));
     timed("zombies_change_nothing", || zombies::zombies_change_nothing(&cluster));
     timed("ends_of_transactions_get_lost_or_come_late", || {
@@ -58,6 +68,29 @@ fn one_broker_serves_them_all() {
     timed("tls_where_the_build_has_it", || secure::tls_where_the_build_has_it(&cluster));
     timed("mistakes_are_told", || runs::mistakes_are_told(&cluster));
     timed("a_broker_may_be_killed", || promises::a_broker_may_be_killed(&mut cluster));
+}
+
+/// Figures, which only an optimised build on a quiet machine has.
+#[test]
+#[ignore = "tests/campaign floors"]
+fn what_it_costs_on_a_cluster() {
+    let cluster = Cluster::start(1);
+    timed("cost", || floors::program_against_a_consumer_that_does_nothing(&cluster));
+    timed("transactions", || floors::transactions_against_a_bare_loop(&cluster));
+    timed("idle", || floors::prompts_while_idle(&cluster));
+}
+
+/// Takes a program in which mistakes can be planted.
+#[cfg(feature = "planted")]
+#[test]
+fn mistakes_are_noticed() {
+    let cluster = Cluster::start(1);
+    for (name, mishaps, bugs) in controls::CONTROLS {
+        timed(&format!("{name} without a mistake"), || controls::go_through(&cluster, name, None, mishaps));
+        for bug in bugs {
+            timed(bug.name(), || controls::go_through(&cluster, bug.name(), Some(*bug), mishaps));
+        }
+    }
 }
 
 /// Three brokers on a small machine take their time: a campaign, not for every run.

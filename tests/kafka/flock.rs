@@ -98,6 +98,11 @@ impl<'a> Flock<'a> {
         assert!(status.success(), "p{index} is gone:\n{}", self.said(index));
     }
 
+    /// Processor seconds of a process so far.
+    pub fn cpu_seconds(&self, index: usize) -> f64 {
+        cpu_seconds(self.lives[index].as_ref().expect("it is up").id())
+    }
+
     /// Every process ends by itself, and well.
     pub fn stop(mut self) {
         for index in 0..self.lives.len() {
@@ -184,6 +189,15 @@ impl<'a> Flock<'a> {
         let each = (0..self.lives.len()).map(|index| format!("p{index}:\n{}", self.said(index)));
         each.collect::<Vec<_>>().join("\n")
     }
+}
+
+/// Processor seconds of a process so far: `utime` and `stime` of proc(5), the 14th and 15th field, in hundredths. The
+/// second field, a name, ends in a parenthesis.
+pub fn cpu_seconds(process: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("it is up");
+    let (_, rest) = stat.rsplit_once(')').expect("proc(5) has a name in it");
+    let ticks = rest.split_ascii_whitespace().skip(11).take(2).map(|field| field.parse::<u64>().expect("a number"));
+    ticks.sum::<u64>() as f64 / 100.0
 }
 
 impl Drop for Flock<'_> {

@@ -1,5 +1,6 @@
-//! A proxy between the program and a broker. It knows where Kafka's requests begin and end and which of them end a
-//! transaction, and can lose one, lose its answer, or bring it much later, as a network with retries does.
+//! A proxy between the program and a broker. It knows where Kafka's requests begin and end and what they ask for. It
+//! can lose the end of a transaction, lose its answer, or bring it much later, as a network with retries does; and it
+//! can hold a request of any kind, so that its sender is killed at that moment.
 //!
 //! Requests and answers are frames: four bytes of length, then api key, api version, correlation id and, in requests,
 //! the client's name (Kafka protocol guide, "Request header").
@@ -9,9 +10,20 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-const ADD_PARTITIONS_TO_TXN: u16 = 24;
-const ADD_OFFSETS_TO_TXN: u16 = 25;
-const END_TXN: u16 = 26;
+/// What a request asks for (Kafka protocol guide, "Api Keys").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+pub enum Api {
+    Produce = 0,
+    Fetch = 1,
+    JoinGroup = 11,
+    SyncGroup = 14,
+    InitProducerId = 22,
+    AddPartitionsToTxn = 24,
+    AddOffsetsToTxn = 25,
+    EndTxn = 26,
+    TxnOffsetCommit = 28,
+}
 
 /// A delayed request is brought by then, whatever its sender has done meanwhile.
 const DELAY_MAX: Duration = Duration::from_secs(5);
@@ -22,8 +34,18 @@ const DELAY_MAX: Duration = Duration::from_secs(5);
 pub enum Mishap {
     RequestLost,
     AnswerLost,
-    /// It comes after all, once its sender is in a later transaction.
+    /// It comes after all, once its sender has records in a later transaction.
     RequestLate,
+}
+
+/// The next request of this kind stays without answer, and its sender is told of.
+#[derive(Clone, Copy, Debug)]
+pub struct Trap {
+    pub api: Api,
+    /// What its sender's name has in it.
+    pub whose: &'static str,
+    /// Whether the broker gets it.
+    pub passed_on: bool,
 }
 
 pub struct Proxy {
@@ -47,8 +69,11 @@ struct State {
     /// Late requests that were brought.
     brought: u64,
     connections: Vec<TcpStream>,
-    /// How many later transactions each sender of a late request has begun.
-    begun: Vec<(Vec<u8>, u64)>,
+    /// How often each sender of a late request has sent records since.
+    sent: Vec<(Vec<u8>, u64)>,
+    trap: Option<Trap>,
+    /// Who sent what was caught, until it is let go.
+    caught: Option<Vec<u8>>,
 }
 
 /// A request's frame, its length left out.
@@ -105,6 +130,22 @@ impl Proxy {
     pub fn brought(&self) -> u64 {
         self.shared.lock().brought
     }
+
+    pub fn set(&self, trap: Trap) {
+        self.shared.lock().trap = Some(trap);
+    }
+
+    /// The name of the sender that stands in the trap.
+    pub fn caught(&self) -> Option<String> {
+        self.shared.lock().caught.as_ref().map(|client| String::from_utf8_lossy(client).into_owned())
+    }
+
+    /// Forgets the request in the trap, or that one was set.
+    pub fn let_go(&self) {
+        let mut state = self.shared.lock();
+        (state.trap, state.caught) = (None, None);
+        self.shared.news.notify_all();
+    }
 }
 
 impl Shared {
@@ -115,24 +156,41 @@ impl Shared {
     /// What becomes of a request that ends a transaction.
     fn mishap(&self, frame: &Frame) -> Option<Mishap> {
         let mut state = self.lock();
-        if frame.api() == ADD_PARTITIONS_TO_TXN || frame.api() == ADD_OFFSETS_TO_TXN {
-            for (client, begun) in &mut state.begun {
-                *begun += u64::from(*client == frame.client());
-            }
-            self.news.notify_all();
-        }
-        let mishap = if frame.api() == END_TXN { state.armed.take() } else { None };
+        let mishap = if frame.is(Api::EndTxn) { state.armed.take() } else { None };
         state.happened += u64::from(mishap.is_some());
         mishap
     }
 
-    /// Waits until the sender has begun another transaction.
-    fn await_next_transaction(&self, client: &[u8]) {
+    /// Tells those who wait for it that this was passed on.
+    fn passed(&self, frame: &Frame) {
+        if frame.is(Api::Produce) {
+            for (client, sent) in &mut self.lock().sent {
+                *sent += u64::from(*client == frame.client());
+            }
+            self.news.notify_all();
+        }
+    }
+
+    /// Waits until the sender has sent records in another transaction.
+    fn await_next_records(&self, client: &[u8]) {
         let mut state = self.lock();
-        state.begun.retain(|(known, _)| known != client);
-        state.begun.push((client.to_vec(), 0));
-        let none_yet = |state: &mut State| state.begun.iter().any(|(known, begun)| known == client && *begun == 0);
+        state.sent.retain(|(known, _)| known != client);
+        state.sent.push((client.to_vec(), 0));
+        let none_yet = |state: &mut State| state.sent.iter().any(|(known, sent)| known == client && *sent == 0);
         let _ = self.news.wait_timeout_while(state, DELAY_MAX, none_yet);
+    }
+
+    /// The trap that this request is caught in.
+    fn springs(&self, frame: &Frame) -> Option<Trap> {
+        let sender = String::from_utf8_lossy(frame.client());
+        self.lock().trap.take_if(|trap| frame.is(trap.api) && sender.contains(trap.whose))
+    }
+
+    /// Tells who is caught and waits until it is let go.
+    fn hold(&self, client: &[u8]) {
+        let mut state = self.lock();
+        state.caught = Some(client.to_vec());
+        drop(self.news.wait_while(state, |state| state.caught.is_some()));
     }
 }
 
@@ -149,8 +207,8 @@ impl Frame {
         to.write_all(&[&(self.0.len() as u32).to_be_bytes()[..], &self.0].concat())
     }
 
-    fn api(&self) -> u16 {
-        u16::from_be_bytes([self.0[0], self.0[1]])
+    fn is(&self, api: Api) -> bool {
+        self.0[..2] == (api as u16).to_be_bytes()
     }
 
     /// Of a request; an answer begins with it.
@@ -195,16 +253,28 @@ fn forward(
 ) -> std::io::Result<()> {
     loop {
         let frame = Frame::read(&mut client)?;
+        let lose_answer = || *lost.lock().unwrap_or_else(PoisonError::into_inner) = Some(frame.correlation().to_vec());
+        if let Some(trap) = shared.springs(&frame) {
+            if trap.passed_on {
+                lose_answer();
+                frame.write(&mut broker)?;
+            }
+            shared.hold(frame.client());
+            return Ok(());
+        }
         match shared.mishap(&frame) {
-            None => frame.write(&mut broker)?,
+            None => {
+                frame.write(&mut broker)?;
+                shared.passed(&frame);
+            }
             Some(Mishap::RequestLost) => return Ok(()),
             Some(Mishap::AnswerLost) => {
-                *lost.lock().unwrap_or_else(PoisonError::into_inner) = Some(frame.correlation().to_vec());
+                lose_answer();
                 frame.write(&mut broker)?;
             }
             Some(Mishap::RequestLate) => {
                 client.shutdown(Shutdown::Both)?;
-                shared.await_next_transaction(frame.client());
+                shared.await_next_records(frame.client());
                 frame.write(&mut broker)?;
                 shared.lock().brought += 1;
                 // The broker reads it before it hears that the connection ends.

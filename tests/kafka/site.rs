@@ -14,6 +14,9 @@ use super::support::outputs::Outputs;
 /// `PROGRAM` names another build: campaigns take the one that ships.
 const BUILT: &str = env!("CARGO_BIN_EXE_pay-by-tweet");
 
+/// The variable that sets `bus.kafka.properties."bootstrap.servers"`.
+const BOOTSTRAP: &str = "PAY_BY_TWEET__BUS__KAFKA__PROPERTIES__BOOTSTRAP_SERVERS";
+
 /// A configuration, on the cluster or as it is.
 pub struct Site<'a> {
     pub config: &'a Path,
@@ -38,10 +41,10 @@ impl<'a> Site<'a> {
         Site { config, kafka: Some((brokers, prefix.to_owned())), more: Vec::new() }
     }
 
-    /// The same topics, by way of the proxies.
+    /// The same, but its processes come by way of the proxies; [`Site::bus`] does not.
     pub fn behind_proxies(&self, cluster: &Cluster) -> Site<'a> {
-        let kafka = self.kafka.as_ref().map(|(_, prefix)| (cluster.proxied(), prefix.clone()));
-        Site { config: self.config, kafka, more: self.more.clone() }
+        let proxied = (BOOTSTRAP.to_owned(), cluster.proxied());
+        Site { more: [&self.more[..], &[proxied]].concat(), kafka: self.kafka.clone(), config: self.config }
     }
 
     pub fn with_topics(self) -> Site<'a> {
@@ -58,7 +61,7 @@ impl<'a> Site<'a> {
         if let Some((brokers, prefix)) = &self.kafka {
             command
                 .env("PAY_BY_TWEET__BUS__KIND", "kafka")
-                .env("PAY_BY_TWEET__BUS__KAFKA__PROPERTIES__BOOTSTRAP_SERVERS", brokers)
+                .env(BOOTSTRAP, brokers)
                 .env("PAY_BY_TWEET__TOPICS__PREFIX", prefix)
                 .env("PAY_BY_TWEET__HTTP__LISTEN", "127.0.0.1:0")
                 .envs(self.more.iter().cloned());
@@ -89,8 +92,14 @@ impl<'a> Site<'a> {
 
     /// A client of its topics.
     pub fn bus(&self) -> Arc<dyn Bus> {
+        self.bus_with(&[])
+    }
+
+    /// One with more properties.
+    pub fn bus_with(&self, more: &[(&str, &str)]) -> Arc<dyn Bus> {
         let (brokers, prefix) = self.kafka.clone().expect("it is on a cluster");
-        let properties = [("bootstrap.servers".to_owned(), brokers)].into();
+        let more = more.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+        let properties = more.chain([("bootstrap.servers".to_owned(), brokers)]).collect();
         Arc::new(Kafka::new(properties, &prefix).expect("the properties are good"))
     }
 }

@@ -10,6 +10,8 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+use crate::planted::{self, Bug};
+
 /// Who a client is, which only the program says, also by saying nothing.
 const IDENTITY: [&str; 4] = ["group.id", "group.instance.id", "group.protocol", "transactional.id"];
 
@@ -135,8 +137,8 @@ pub fn is_secret(name: &str) -> bool {
 
 fn consumer(isolation: Isolation) -> Vec<(&'static str, &'static str)> {
     let level = match isolation {
-        Isolation::Committed => "read_committed",
-        Isolation::Uncommitted => "read_uncommitted",
+        Isolation::Committed if !planted::is(Bug::UncommittedRead) => "read_committed",
+        Isolation::Committed | Isolation::Uncommitted => "read_uncommitted",
     };
     vec![
         ("isolation.level", level),

@@ -12,7 +12,7 @@ use std::time::Duration;
 use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
 
@@ -284,6 +284,11 @@ impl Member {
             }
         }
         failure.map_or(Ok(()), Err)
+    }
+
+    /// Outside every transaction: only for the bug that is called so.
+    pub fn commit_positions(&self, list: &TopicPartitionList) -> Result<(), BusError> {
+        self.consumer.commit(list, CommitMode::Sync).map_err(unavailable)
     }
 
     /// Promise 7: every running partition of a preferred topic was read to its end.

@@ -15,6 +15,7 @@ use super::native::{Doorbell, Fetched, Fetcher};
 use super::{CALL_WAIT, unavailable};
 use crate::bus::{Budget, BusError, Reader, RecordRef, TopicPartition};
 use crate::clock::Deadline;
+use crate::planted::{self, Bug};
 
 /// A read waits so long for the first record or the end.
 const READ_WAIT: Duration = Duration::from_millis(100);
@@ -53,7 +54,8 @@ impl KafkaReader {
     fn watermarks(&self, at: &TopicPartition) -> Result<(u64, u64), BusError> {
         let topic = self.names.physical(&at.topic);
         let partition = i32::try_from(at.partition).unwrap_or(i32::MAX);
-        let (low, high) = self.ends.fetch_watermarks(&topic, partition, CALL_WAIT).map_err(unavailable)?;
+        let ends = if planted::is(Bug::StableEndTaken) { &self.consumer } else { &*self.ends };
+        let (low, high) = ends.fetch_watermarks(&topic, partition, CALL_WAIT).map_err(unavailable)?;
         Ok((u64::try_from(low).unwrap_or(0), u64::try_from(high).unwrap_or(0)))
     }
 
