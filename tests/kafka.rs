@@ -19,6 +19,8 @@ mod network;
 mod promises;
 #[path = "kafka/proxy.rs"]
 mod proxy;
+#[path = "kafka/raw.rs"]
+mod raw;
 #[path = "kafka/runs.rs"]
 mod runs;
 #[path = "kafka/secure.rs"]
@@ -27,6 +29,8 @@ mod secure;
 mod site;
 #[path = "kafka/spread.rs"]
 mod spread;
+#[path = "kafka/storm.rs"]
+mod storm;
 mod support;
 #[path = "kafka/trial.rs"]
 mod trial;
@@ -77,6 +81,7 @@ fn what_it_costs_on_a_cluster() {
     let cluster = Cluster::start(1);
     timed("cost", || floors::program_against_a_consumer_that_does_nothing(&cluster));
     timed("transactions", || floors::transactions_against_a_bare_loop(&cluster));
+    timed("storm", || storm::processes_come_and_go(&cluster));
     timed("idle", || floors::prompts_while_idle(&cluster));
 }
 

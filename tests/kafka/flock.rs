@@ -103,6 +103,14 @@ impl<'a> Flock<'a> {
         cpu_seconds(self.lives[index].as_ref().expect("it is up").id())
     }
 
+    /// The most memory that a process ever had resident.
+    pub fn resident_bytes(&self, index: usize) -> u64 {
+        let process = self.lives[index].as_ref().expect("it is up").id();
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("it is up");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("proc(5) has the peak");
+        peak.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
+    }
+
     /// Every process ends by itself, and well.
     pub fn stop(mut self) {
         for index in 0..self.lives.len() {
@@ -110,11 +118,19 @@ impl<'a> Flock<'a> {
                 self.tell(index, Signal::Term);
             }
         }
-        for index in 0..self.lives.len() {
-            let Some(mut child) = self.lives[index].take() else { continue };
-            let status = child.wait().expect("it is a child");
-            assert!(status.success(), "p{index}: {status}\n{}", self.said(index));
-        }
+        (0..self.lives.len()).for_each(|index| self.await_end(index));
+    }
+
+    /// One process ends by itself, and well.
+    pub fn leave(&mut self, index: usize) {
+        self.tell(index, Signal::Term);
+        self.await_end(index);
+    }
+
+    fn await_end(&mut self, index: usize) {
+        let Some(mut child) = self.lives[index].take() else { return };
+        let status = child.wait().expect("it is a child");
+        assert!(status.success(), "p{index}: {status}\n{}", self.said(index));
     }
 
     /// Sum of what the groups have committed: it grows while anything is done.
@@ -155,6 +171,12 @@ impl<'a> Flock<'a> {
                 metrics.lines().filter(|line| line.starts_with("pay_by_tweet_lag_records{")).collect();
             lags.len() > 3 && lags.iter().all(|line| line.ends_with(" 0"))
         });
+    }
+
+    /// Until the first process says that it is ready: assigned and restored.
+    pub fn await_ready(&mut self) {
+        let url = format!("http://{}/readyz", self.addr);
+        self.until("it is not ready", |_| ureq::get(&url).call().is_ok());
     }
 
     pub fn is_drained(&mut self) -> bool {

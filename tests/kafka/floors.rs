@@ -6,15 +6,15 @@ use pay_by_tweet::bus::{BusWorker, CommitState, OutRecord, Position, TopicPartit
 use pay_by_tweet::load::{self, Firehose, Moment, Options, Segment};
 use pay_by_tweet::pipeline::Producer;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use super::cluster::Cluster;
-use super::flock::{Flock, cpu_seconds};
+use super::flock::Flock;
+use super::raw;
 use super::site::Site;
 use super::support::{House, asked};
-use super::trial::Trial;
+use super::trial::{Feed, Trial};
 use super::watch::{Watch, pace};
 
 const PARTITIONS: u32 = 2;
@@ -32,7 +32,7 @@ pub fn program_against_a_consumer_that_does_nothing(cluster: &Cluster) {
     for round in 0..rounds {
         let site = Site::on(&house.config, cluster, &format!("cost-{round}."));
         let bytes = fill(&site, &house, posts);
-        let least = [(); 2].map(|()| consume(&site));
+        let least = [(); 2].map(|()| raw::read(&site, "tweets", PARTITIONS).cpu);
         let mut flock = Flock::start(&site, 1);
         flock.await_drained();
         let program = flock.cpu_seconds(0);
@@ -76,30 +76,6 @@ fn fill(site: &Site<'_>, house: &House, posts: u64) -> u64 {
     let made = load::dry_run(&options, PARTITIONS, start, &mut |said| append(&said.record, false));
     append(&load::offers().next().expect("it has goods"), true);
     made.counts.bytes
-}
-
-/// Reads everything and looks at nothing. Answers the processor seconds.
-fn consume(site: &Site<'_>) -> f64 {
-    let (brokers, prefix) = site.kafka.clone().expect("it is on a cluster");
-    let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", brokers).set("group.id", "nothing").set("check.crcs", "true");
-    config.set("enable.partition.eof", "true").set("enable.auto.commit", "false");
-    let before = cpu_seconds(std::process::id());
-    let consumer: BaseConsumer = config.create().expect("the properties are good");
-    let mut list = TopicPartitionList::new();
-    for partition in 0..PARTITIONS {
-        list.add_partition_offset(&format!("{prefix}tweets"), partition as i32, Offset::Beginning).expect("an offset");
-    }
-    consumer.assign(&list).expect("the topic is there");
-    let mut ended = 0;
-    while ended < PARTITIONS {
-        match consumer.poll(WAIT).expect("there is more, or an end") {
-            Ok(message) => drop(std::hint::black_box(message)),
-            Err(KafkaError::PartitionEOF(_)) => ended += 1,
-            Err(why) => panic!("{why}"),
-        }
-    }
-    cpu_seconds(std::process::id()) - before
 }
 
 /// One small record and one position to a transaction, back to back: our worker against a bare loop of the same client.
@@ -204,7 +180,7 @@ pub fn prompts_while_idle(cluster: &Cluster) {
     let trial = Trial::new((seconds * 20) as usize, 12);
     let site = trial.site(cluster, "idle.");
     let mut flock = Flock::start(&site, 1);
-    let mut feed = super::trial::Feed::new(&site, &trial.firehose);
+    let mut feed = Feed::new(&site, &trial.firehose);
     flock.await_drained();
     let watch = Watch::start(site.bus());
     pace(&mut feed, Duration::from_secs(seconds), &watch);

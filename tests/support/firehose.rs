@@ -17,7 +17,7 @@ pub const START_MS: i64 = 1_360_681_200_000;
 
 const FILLER: &[u8] = br#","source":""#;
 
-const SNOWFLAKE_EPOCH_MS: i64 = 1_288_834_974_657;
+pub const SNOWFLAKE_EPOCH_MS: i64 = 1_288_834_974_657;
 
 /// A minute until the prompt can have been seen, and fifteen from then on.
 pub const WINDOW_MS: i64 = 960_000;
@@ -35,7 +35,7 @@ pub const OFFERS: [(&str, Option<u64>); 6] = [
 /// The offer that runs out: who gets a unit depends on the order of reading.
 pub const SCARCE: u8 = 5;
 
-const FIRST_SHOPPER: u64 = 1_450_001_015_437_457_789;
+pub const FIRST_SHOPPER: u64 = 1_450_001_015_437_457_789;
 const FIRST_STRANGER: u64 = 2_000;
 
 /// How large, and how uneven.
