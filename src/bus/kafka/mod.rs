@@ -37,7 +37,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::metadata::Metadata;
 
-use self::clients::{Clients, Isolation, Quiet};
+use self::clients::{Clients, Isolation, Quiet, refusal};
 use self::names::Names;
 use self::positions::{Committed, committed_of};
 use self::reader::KafkaReader;
@@ -76,7 +76,7 @@ impl Kafka {
         let clients = Clients::new(properties);
         let config = clients.reader(Isolation::Uncommitted);
         let ends = BaseConsumer::from_config_and_context(&config, Quiet::default());
-        let ends = ends.map_err(|why| BusError::Fatal(format!("bus.kafka.properties: {why}")))?;
+        let ends = ends.map_err(|why| BusError::Fatal(format!("bus.kafka.properties: {}", refusal(&why))))?;
         tracing::info!(properties = clients.described(), "kafka");
         let shared =
             Shared { clients, names: Names::new(prefix), onlookers: Mutex::default(), partitions: Mutex::default() };
