@@ -48,6 +48,7 @@ fn one_broker_serves_them_all() {
     timed("a_firehose_comes_out_as_on_the_embedded_log", || {
         runs::a_firehose_comes_out_as_on_the_embedded_log(&cluster)
     });
+    timed("a_load_comes_out_as_it_must", || runs::a_load_comes_out_as_it_must(&cluster));
     timed("killed_processes_change_nothing", || kills::killed_processes_change_nothing(&cluster));
     timed("posts_may_be_spread_and_uneven", || spread::posts_may_be_spread_and_uneven(&cluster));
     timed("zombies_change_nothing", || zombies::zombies_change_nothing(&cluster));

@@ -29,6 +29,10 @@ const SHOWN: [&str; 8] = [
 /// Times, sizes, and paths.
 const SHOWN_ENDINGS: [&str; 6] = [".ms", ".bytes", ".kbytes", ".messages", ".size", ".location"];
 
+/// What every producer has.
+const PRODUCER: [(&str, &str); 3] =
+    [("enable.idempotence", "true"), ("acks", "all"), ("partitioner", "murmur2_random")];
+
 /// Stands for a value that is not shown.
 const HIDDEN: &str = "[hidden]";
 
@@ -110,13 +114,20 @@ impl Clients {
             ("retry.backoff.ms", "1"),
             ("reconnect.backoff.max.ms", "1000"),
         ];
-        let forced = [
-            ("transactional.id", transactional_id),
-            ("enable.idempotence", "true"),
-            ("acks", "all"),
-            ("partitioner", "murmur2_random"),
+        self.layered(&suited, &[&[("transactional.id", transactional_id)], &PRODUCER[..]].concat())
+    }
+
+    /// A producer of single records, in no transaction.
+    pub fn appender(&self, name: &str) -> ClientConfig {
+        let suited = [
+            ("client.id", name),
+            ("linger.ms", "0"),
+            ("compression.type", "lz4"),
+            // A record that is not acknowledged by then is given up.
+            ("message.timeout.ms", "30000"),
+            ("reconnect.backoff.max.ms", "1000"),
         ];
-        self.layered(&suited, &forced)
+        self.layered(&suited, &PRODUCER)
     }
 
     /// The properties that were set, for logs: names, and values where they may be shown.
