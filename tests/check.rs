@@ -74,7 +74,7 @@ fn every_mistake_in_the_settings_is_named() {
         ),
         (
             "[bus.kafka.properties]\n\"linger.ms\" = 5",
-            r#"C:2: bus.kafka.properties."linger.ms": expected a string, found the integer 5; put the value in double quotes"#,
+            r#"C:2: bus.kafka.properties."linger.ms": expected a string, found an integer; put the value in double quotes, or write { file = "…" }"#,
         ),
         (
             "[http]\nlisten = \"localhost\"",
@@ -155,6 +155,57 @@ fn every_mistake_in_the_settings_is_named() {
     for (config, message) in cases {
         expect(config, GOOD_OFFER, &[], message);
     }
+}
+
+const PASSWORD: &str = "bus.kafka.properties.\"sasl.password\"";
+const SECRET: &str = "hunter2";
+
+/// The value of a property may stand in a file; what is wrong with it is told without a word of what it holds.
+#[test]
+fn every_mistake_about_secrets_is_named_and_none_is_told() {
+    let put = "put the value in double quotes, or write { file = \"…\" }";
+    let name = "name a file that holds the value, or write the value itself";
+    let cases: &[(&str, &str)] = &[
+        ("{ file = \"gone\" }", &format!("D/gone: {PASSWORD}.file: no such file; {name}")),
+        (
+            "{ file = \"/dev/null\" }",
+            &format!("/dev/null: {PASSWORD}.file: the file is empty; write the value into it"),
+        ),
+        ("{ file = \"blank\" }", &format!("D/blank: {PASSWORD}.file: the file is empty; write the value into it")),
+        ("{ file = \".\" }", &format!("D/.: {PASSWORD}.file: can't be read: Is a directory (os error 21); {name}")),
+        ("{ file = \"latin\" }", &format!("D/latin:2: {PASSWORD}.file: not UTF-8; save the file in UTF-8")),
+        ("{ file = \"nul\" }", &format!("D/nul: {PASSWORD}.file: holds a NUL character; write it as text")),
+        ("\"hunter2\\u0000\"", &format!("C:2: {PASSWORD}: holds a NUL character; write it as text")),
+        ("{ flie = \"hunter2\" }", &format!("C:2: {PASSWORD}.flie: expected a string, found a table; {put}")),
+        ("{}", &format!("C:2: {PASSWORD}: expected a string, found a table; {put}")),
+        ("[\"hunter2\"]", &format!("C:2: {PASSWORD}: expected a string, found a list; {put}")),
+        (
+            "{ file = 2 }",
+            &format!(
+                "C:2: {PASSWORD}.file: expected a file's name, a string, found an integer; put the name in double quotes"
+            ),
+        ),
+    ];
+    let files: &[(&str, &[u8])] =
+        &[("blank", b" \n\r\n"), ("latin", b"hunter2\nhunt\xe9r2"), ("nul", b"hunter2\0"), ("good", b"hunter2\n")];
+    for (value, message) in cases {
+        let config = format!("[bus.kafka.properties]\n\"sasl.password\" = {value}");
+        let (code, out, err) = run_with(files, &config, GOOD_OFFER, &[]);
+        assert_eq!((code, out.as_str(), err.as_str()), (78, "", &*format!("{message}\n")), "of {value}");
+    }
+    let by = |name: &str| format!("PAY_BY_TWEET__BUS__KAFKA__{name}");
+    let both = [(&*by("PROPERTIES__SASL_PASSWORD"), SECRET), (&*by("PROPERTIES__SASL_PASSWORD__FILE"), "good")];
+    let (code, _, err) = run_with(files, "", GOOD_OFFER, &both);
+    let told = format!("{}: {PASSWORD}.file: given as a value and as a file; leave one of them out\n", both[1].0);
+    assert_eq!((code, err), (78, told));
+    let (code, _, err) = run_with(files, "", GOOD_OFFER, &[(&by("PROPERTIES"), "sasl.password=hunter2")]);
+    assert!(code == 78 && err.contains("found a variable's text") && !err.contains(SECRET), "{err}");
+    let owned = "[bus.kafka.properties]\nacks = { file = \"good\" }";
+    let told = "C:2: bus.kafka.properties.\"acks\": exactly-once needs its own value of this property; leave it out\n";
+    assert_eq!(run_with(files, owned, GOOD_OFFER, &[]), (78, String::new(), told.to_owned()));
+    let brokers = "[bus]\nkind = \"kafka\"\n[bus.kafka.properties]\n\"bootstrap.servers\" = { file = \"gone\" }";
+    let told = format!("D/gone: bus.kafka.properties.\"bootstrap.servers\".file: no such file; {name}\n");
+    assert_eq!(run_with(files, brokers, GOOD_OFFER, &[]), (78, String::new(), told), "one mistake, told once");
 }
 
 #[test]
@@ -341,7 +392,15 @@ fn expect(config: &str, offers: &str, env: &[(&str, &str)], message: &str) {
 }
 
 fn run(config: &str, offers: &str, env: &[(&str, &str)]) -> (u8, String, String) {
+    run_with(&[], config, offers, env)
+}
+
+/// With more files in the folder of the configuration.
+fn run_with(files: &[(&str, &[u8])], config: &str, offers: &str, env: &[(&str, &str)]) -> (u8, String, String) {
     let dir = tempfile::tempdir().expect("a temporary folder");
+    for (name, bytes) in files {
+        fs::write(dir.path().join(name), bytes).expect("the folder is ours");
+    }
     let path = dir.path().join(CONFIG);
     fs::write(&path, config).expect("the folder is ours");
     fs::write(dir.path().join("offers.toml"), offers).expect("the folder is ours");

@@ -59,6 +59,7 @@ fn one_broker_serves_them_all() {
     timed("a_firehose_comes_out_as_on_the_embedded_log", || {
         runs::a_firehose_comes_out_as_on_the_embedded_log(&cluster)
     });
+    timed("a_load_comes_out_as_it_must", || runs::a_load_comes_out_as_it_must(&cluster));
     timed("killed_processes_change_nothing", || kills::killed_processes_change_nothing(&cluster));
     timed("processes_killed_at_any_step_change_nothing", || {
         kills::processes_killed_at_any_step_change_nothing(&cluster)

@@ -57,7 +57,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     ("posts", &["domain", "wire"]),
     ("outside", &["bus"]),
-    ("load", &["domain", "bus", "wire", "config", "clock", "engine::worker", "posts", "outside"]),
+    ("load", &["domain", "bus", "wire", "config", "clock", "engine::ends", "engine::worker", "posts", "outside"]),
     ("audit", &["domain", "wire", "bus", "config"]),
     ("simulation", ANY),
     ("demo", ANY),

@@ -36,7 +36,7 @@ pub trait Source {
 /// How an audit goes about it.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// What a load generator says must have become of its conversations.
+    /// What a load generator says must have become of its conversations, and by which windows.
     pub truth: Option<PathBuf>,
     /// Bytes that may be spent on what is remembered during a pass, by an estimate.
     pub memory_max: u64,
@@ -84,7 +84,11 @@ pub fn audit(source: &mut dyn Source, settings: &Settings, options: &Options) ->
     if let Some(until) = &options.until {
         cut.shorten(until)?;
     }
-    let mut auditor = Auditor::new(Rules::of(settings));
+    let mut rules = Rules::of(settings);
+    if let Some(path) = &options.truth {
+        truth::take_windows(open(path)?, &mut rules.windows)?;
+    }
+    let mut auditor = Auditor::new(rules);
     if options.inputs {
         auditor = auditor.judging_inputs(posts, settings.limits.record_bytes);
     }

@@ -6,8 +6,9 @@
 //!
 //! `to` holds the states in which the purchase may end, `[]`: there must be no purchase. `reason` and `confirm_post`
 //! are null where they don't matter. The last line, `{"end":{"conversations":N}}`, tells a whole file from a torn one.
+//! It may tell `confirm_window_ms` and `reply_grace_ms` too, by which all of this came: a load can shorten them.
 
-use std::io::BufRead;
+use std::io::{BufRead, Read, Seek, SeekFrom};
 
 use anyhow::{Context, bail};
 use rustc_hash::FxHashSet;
@@ -18,7 +19,7 @@ use super::ledger::{Ledger, Life};
 use super::share::Share;
 use super::tally::Tally;
 use super::violation::Invariant;
-use crate::domain::{AccountId, Uuid, parse_id};
+use crate::domain::{AccountId, Span, Uuid, Windows, parse_id};
 
 /// What a truth file came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,6 +39,26 @@ enum Line {
 #[derive(Deserialize)]
 struct End {
     conversations: u64,
+    confirm_window_ms: Option<i64>,
+    reply_grace_ms: Option<i64>,
+}
+
+/// The last line is no longer than this.
+const END_BYTES_MAX: u64 = 4096;
+
+/// Puts the windows of which the file tells in place of others. A file that has no end is found to be torn when it is
+/// judged.
+pub(super) fn take_windows(mut file: impl Read + Seek, windows: &mut Windows) -> std::io::Result<()> {
+    let length = file.seek(SeekFrom::End(0))?;
+    file.seek(SeekFrom::Start(length.saturating_sub(END_BYTES_MAX)))?;
+    let mut tail = Vec::new();
+    file.read_to_end(&mut tail)?;
+    let last = tail.trim_ascii_end().rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+    if let Ok(Line::End { end }) = serde_json::from_slice(last) {
+        windows.confirm_window = end.confirm_window_ms.map_or(windows.confirm_window, Span);
+        windows.reply_grace = end.reply_grace_ms.map_or(windows.reply_grace, Span);
+    }
+    Ok(())
 }
 
 /// A conversation and what it must come to.

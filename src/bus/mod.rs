@@ -25,6 +25,7 @@
 //!    does, on every implementation: an account lives in the same partition wherever the program runs.
 //! 9. **Time.** A record's timestamp is its append time by the log's clock. It decides nothing but what DESIGN says.
 
+mod appender;
 pub mod embedded;
 pub mod kafka;
 pub mod sim;
@@ -32,6 +33,7 @@ pub mod sim;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::appender::Transacted;
 use crate::domain::Time;
 
 /// A topic (logical name, without `topics.prefix`) and partition.
@@ -155,6 +157,19 @@ pub trait Bus: Send + Sync + 'static {
 
     /// The committed position of a group, `None` where it never committed.
     fn position(&self, group: &str, at: &TopicPartition) -> Result<Option<Position>, BusError>;
+
+    /// An end for whoever stands outside of the program and feeds it: a gateway, a load. In transactions of a worker of
+    /// this name, unless the log has a cheaper way.
+    fn appender(&self, name: &str) -> Result<Box<dyn Appender>, BusError> {
+        Ok(Box::new(Transacted::new(self, name)?))
+    }
+}
+
+/// Appends records, and commits no positions.
+pub trait Appender: Send {
+    /// Appends all records, in order within each partition; they can be read when this answers. After an error some of
+    /// them may be there, and a record may be there twice: redelivery changes nothing.
+    fn append(&mut self, records: &[OutRecord]) -> Result<(), BusError>;
 }
 
 /// One consumer and one transactional producer, used by one thread.
@@ -222,6 +237,24 @@ pub trait Reader: Send {
         budget: Budget,
         visit: &mut dyn FnMut(RecordRef<'_>),
     ) -> Result<u64, BusError>;
+
+    /// Visits committed records of several partitions and moves their positions, for whoever follows them all and comes
+    /// back soon: what is not there yet is not awaited. Gives how many were visited, up to a budget for each partition.
+    fn read_all(
+        &mut self,
+        positions: &mut [(TopicPartition, u64)],
+        budget: Budget,
+        visit: &mut dyn FnMut(&TopicPartition, RecordRef<'_>),
+    ) -> Result<u64, BusError> {
+        let mut visited = 0;
+        for (at, position) in positions {
+            *position = self.read(at, *position, budget, &mut |record| {
+                visited += 1;
+                visit(at, record);
+            })?;
+        }
+        Ok(visited)
+    }
 }
 
 impl TopicPartition {

@@ -18,9 +18,9 @@ pub struct DemoArgs {
     /// scripted
     #[arg(long)]
     pub headless: bool,
-    /// With --headless: wall time for which people post, 60s unless given; then virtual time runs until nothing is
-    /// pending
-    #[arg(long = "for", value_name = "D", value_parser = duration, requires = "headless")]
+    /// Wall time for which people post; then virtual time runs until nothing is pending, and the table is printed.
+    /// Unless given: 60s with --headless, else until SIGINT or SIGTERM
+    #[arg(long = "for", value_name = "D", value_parser = duration)]
     pub wall: Option<Duration>,
     /// The same seed gives the same people and scripts
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -36,7 +36,7 @@ pub struct DemoArgs {
     pub shoppers: u32,
 }
 
-/// Wall time of a headless demo.
+/// Wall time of a headless demo, unless told.
 const WALL: Duration = Duration::from_secs(60);
 
 /// Launches a headless demo and prints its table. Gives exit code 0 if every conversation came to what its script
@@ -49,18 +49,23 @@ pub fn run(
     let options = options(args, settings)?;
     super::print(&format!("demo: seed {}, {} virtual seconds per second", options.seed, options.speed));
     let report = launch(&options)?;
-    super::print(format!("\n{report}").trim_end());
-    Ok(if report.is_as_scripted() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(ended(&report))
 }
 
-/// Plays until SIGINT or SIGTERM; `launch` wires the program to [`crate::demo::play()`].
+/// Plays until SIGINT or SIGTERM, or for as long as `--for` says, and then ends as [`run()`] does; `launch` wires the
+/// program to [`crate::demo::play()`].
 pub fn play(
     args: &DemoArgs,
     settings: &Settings,
-    launch: impl FnOnce(&DemoOptions) -> anyhow::Result<()>,
+    launch: impl FnOnce(&DemoOptions) -> anyhow::Result<Option<Report>>,
 ) -> anyhow::Result<ExitCode> {
-    launch(&options(args, settings)?)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(launch(&options(args, settings)?)?.map_or(ExitCode::SUCCESS, |report| ended(&report)))
+}
+
+/// Prints the table.
+fn ended(report: &Report) -> ExitCode {
+    super::print(format!("\n{report}").trim_end());
+    if report.is_as_scripted() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Tells progress on standard error, if a person looks at it.
@@ -85,7 +90,7 @@ fn options(args: &DemoArgs, settings: &Settings) -> anyhow::Result<DemoOptions> 
     let source = source.context("the configuration has no source of format \"x\" for the demo to post into")?;
     let (speed, posts) = if args.headless { (60, 10) } else { (1, 3) };
     Ok(DemoOptions {
-        wall: args.wall.unwrap_or(WALL),
+        wall: args.wall.or(args.headless.then_some(WALL)),
         seed: args.seed,
         speed: args.speed.unwrap_or(speed),
         posts_per_second: args.posts.unwrap_or(posts),

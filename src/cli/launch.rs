@@ -15,7 +15,7 @@ use crate::bus::embedded::Embedded;
 use crate::bus::{Bus, TopicPartition, partition_of_key};
 use crate::clock::{Clock, SystemClock, VirtualClock};
 use crate::config::{Fsync, Settings};
-use crate::demo::{self, DemoOptions, Service};
+use crate::demo::{self, DemoOptions, Report, Service};
 use crate::domain::{AccountId, Offer, SourceId, Time};
 use crate::engine::runtime::Failure;
 use crate::http;
@@ -59,7 +59,7 @@ pub fn run(args: &DemoArgs) -> Outcome {
 }
 
 /// The program, and its page in front of it.
-fn play(settings: &Settings, options: &DemoOptions) -> anyhow::Result<()> {
+fn play(settings: &Settings, options: &DemoOptions) -> anyhow::Result<Option<Report>> {
     let (launched, offers) = launch(settings)?;
     let events = http::Events::default();
     let (player, desk) = demo::desk(events.clone());
@@ -67,7 +67,7 @@ fn play(settings: &Settings, options: &DemoOptions) -> anyhow::Result<()> {
         http::HttpState { open: true, events, play: Some(player), ..super::run::http_state(settings, &launched.app)? };
     let server = http::serve(settings.http.listen, state).map_err(|error| Misconfigured(error.to_string()))?;
     super::print(&format!("The demo is at http://{}/ (stop it with Ctrl-C)", server.addr()));
-    let played = demo::play(&launched, options, &offers, &desk);
+    let played = demo::play(&launched, options, &offers, &desk, &mut tell);
     server.stop();
     launched.stop(settings)?;
     played

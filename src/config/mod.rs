@@ -17,6 +17,7 @@ mod tests;
 mod values;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -77,12 +78,22 @@ pub struct Settings {
     templates: Templates,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct BusSettings {
     pub kind: BusKind,
     pub embedded: EmbeddedSettings,
-    /// librdkafka properties, passed through.
+    /// librdkafka properties, passed through; some are secrets.
     pub kafka_properties: BTreeMap<String, String>,
+}
+
+/// Names the properties without their values.
+impl fmt::Debug for BusSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let BusSettings { kind, embedded, kafka_properties } = self;
+        let names: Vec<&String> = kafka_properties.keys().collect();
+        let mut all = f.debug_struct("BusSettings");
+        all.field("kind", kind).field("embedded", embedded).field("kafka_properties", &names).finish()
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -116,14 +116,14 @@ pub(super) fn settings(reader: &mut Reader, file: Option<&Path>) -> Settings {
 }
 
 fn bus(reader: &mut Reader, folder: &Path) -> BusSettings {
-    let kafka_properties = reader.properties();
-    for name in kafka_properties.keys().filter(|name| OWN_PROPERTIES.contains(&name.as_str())) {
-        let place = reader.property_place(name);
+    let kafka_properties = reader.properties(folder);
+    for name in OWN_PROPERTIES {
+        let Some(place) = reader.property_place(name) else { continue };
         let what = "exactly-once needs its own value of this property".to_owned();
         reader.fault_at(place, format!("{PROPERTIES}.\"{name}\""), what, "leave it out".to_owned());
     }
     let kind = reader.choice("bus.kind", &[("embedded", BusKind::Embedded), ("kafka", BusKind::Kafka)]);
-    if kind == BusKind::Kafka && BROKERS.iter().all(|name| !kafka_properties.contains_key(*name)) {
+    if kind == BusKind::Kafka && BROKERS.iter().all(|name| reader.property_place(name).is_none()) {
         let place = reader.place("bus.kind").unwrap_or_else(|| Place::whole_file("the command line"));
         let hint = format!("set {PROPERTIES}.\"{}\" = \"host:9092,…\"", BROKERS[0]);
         reader.fault_at(place, "bus.kind".to_owned(), "a cluster needs its brokers".to_owned(), hint);

@@ -1,6 +1,8 @@
 //! The layers of the configuration as one set of keys, read one typed key at a time. Reading a key makes it known; what
 //! nobody read is unknown. Mistakes are collected: reading goes on with the default, so that one run tells them all.
 
+mod properties;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -8,12 +10,12 @@ use std::sync::Arc;
 use super::document::{Entry, Value};
 use super::error::{ConfigError, ConfigErrors, Place};
 use super::values::{is_near, join_key, nearest, parse_bytes, parse_duration_ms};
+use properties::path_of_variable;
+
+pub use properties::PROPERTIES;
 
 /// Environment variables that begin so are settings: `PAY_BY_TWEET__TIME__IDLE_AFTER` is `time.idle_after`.
 pub const VARIABLE_PREFIX: &str = "PAY_BY_TWEET__";
-
-/// A table of free keys; in its variables `_` stands for the dots of the key.
-pub const PROPERTIES: &str = "bus.kafka.properties";
 
 const DEFAULTS_ARE_WHOLE: &str =
     "the shipped configuration is compiled in and holds a good value of every key: tests load it";
@@ -74,13 +76,6 @@ impl Reader {
     /// Where the key was set; `None` if the default holds.
     pub fn place(&self, key: &str) -> Option<Place> {
         self.settings.get(&split(key)).map(|setting| setting.place.clone())
-    }
-
-    /// Where a property of [`PROPERTIES`] was set.
-    pub fn property_place(&self, name: &str) -> Place {
-        let path: Vec<String> = split(PROPERTIES).into_iter().chain([name.to_owned()]).collect();
-        let setting = self.settings.get(&path);
-        setting.map_or_else(|| Place::whole_file("the configuration"), |setting| setting.place.clone())
     }
 
     pub fn is_set(&self, key: &str) -> bool {
@@ -192,33 +187,6 @@ impl Reader {
         }
     }
 
-    /// Every string under [`PROPERTIES`], by its name with dots.
-    pub fn properties(&mut self) -> BTreeMap<String, String> {
-        let prefix = split(PROPERTIES);
-        let under = |path: &Vec<String>| path.starts_with(&prefix) && path.len() > prefix.len();
-        let found: Vec<_> =
-            self.settings.iter().filter(|(path, _)| under(path)).map(|(p, s)| (p.clone(), s.value.clone())).collect();
-        let mut properties = BTreeMap::new();
-        for (path, value) in found {
-            let name = path[prefix.len()..].join(".");
-            self.known.insert(path.clone());
-            let error = match text_of(&value) {
-                Ok(text) if path.len() == prefix.len() + 1 => {
-                    properties.insert(name, text.to_owned());
-                    continue;
-                }
-                Ok(_) => ("a dotted name must be quoted".to_owned(), format!("write \"{name}\" = …")),
-                Err(_) => (
-                    format!("expected a string, found {}", value.describe()),
-                    "put the value in double quotes".to_owned(),
-                ),
-            };
-            let setting = &self.settings[&path];
-            self.errors.0.push(ConfigError::new(setting.place.clone(), setting.written.clone(), error.0, error.1));
-        }
-        properties
-    }
-
     /// Reads a key. `parse` fails with what is wrong, or with `None` where the value is not of the expected form at
     /// all.
     fn read<T>(&mut self, key: &str, expected: &str, parse: impl Fn(&Value) -> Result<T, Option<String>>) -> T {
@@ -247,7 +215,12 @@ impl Reader {
             if setting.value == Value::Table(Vec::new()) {
                 return None;
             }
-            let what = format!("expected a table, found {}", setting.value.describe());
+            // What stands where properties belong may be a secret.
+            let found = match setting.written.as_str() {
+                PROPERTIES => setting.value.type_name().to_owned(),
+                _ => setting.value.describe(),
+            };
+            let what = format!("expected a table, found {found}");
             (what, format!("write [{}] and its keys below", setting.written))
         } else {
             let meant = match &setting.value {
@@ -324,12 +297,7 @@ fn insert(path: Vec<String>, setting: Setting, into: &mut BTreeMap<Vec<String>, 
 
 fn variable_path(rest: &str) -> Vec<String> {
     let path: Vec<String> = rest.to_ascii_lowercase().split("__").map(str::to_owned).collect();
-    let prefix = split(PROPERTIES);
-    if path.starts_with(&prefix) && path.len() > prefix.len() {
-        let name = path[prefix.len()..].join("_").replace('_', ".");
-        return prefix.into_iter().chain([name]).collect();
-    }
-    path
+    path_of_variable(&path).unwrap_or(path)
 }
 
 fn variable_name(key: &str) -> String {

@@ -87,6 +87,36 @@ fn layers_override_each_other() {
     );
 }
 
+/// Relative to the configuration's folder, or not; of a text and a file, the higher layer's counts.
+#[test]
+fn properties_may_stand_in_files() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let file = |name: &str, bytes: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, bytes).expect("the folder is ours");
+        path.display().to_string()
+    };
+    file("password", " pass = \"word\" \\ #1\r\n");
+    let user = file("user", "payer");
+    let key = "-----BEGIN-----\nkey\n-----END-----";
+    file("key", &format!("{key}\n\n"));
+    let text = "[bus.kafka.properties]\n\"sasl.password\" = { file = \"password\" }\n\"sasl.username\" = \"nobody\"\n\
+                \"ssl.key.pem\" = { file = \"key\" }\n\"ssl.key.password\" = { file = \"gone\" }\n";
+    let env = [("SASL_USERNAME__FILE", user.as_str()), ("SSL_KEY_PASSWORD", "inner")];
+    let env = env.map(|(name, value)| (format!("PAY_BY_TWEET__BUS__KAFKA__PROPERTIES__{name}"), value.to_owned()));
+    let settings = Settings::of_text(Some((&dir.path().join("x.toml"), text)), env.into_iter()).expect("good");
+    let pairs = [
+        ("sasl.password", " pass = \"word\" \\ #1"),
+        ("sasl.username", "payer"),
+        ("ssl.key.password", "inner"),
+        ("ssl.key.pem", key),
+    ];
+    let expected: BTreeMap<_, _> = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    assert_eq!(settings.bus.kafka_properties, expected);
+    let shown = format!("{settings:?}");
+    assert!(pairs.iter().all(|(name, value)| shown.contains(name) && !shown.contains(value)), "{shown}");
+}
+
 #[test]
 fn the_topic_takes_the_same_offers_as_json() {
     let json = r#"{"id":"g","kind":"purchase","buy_tag":"BuyG","confirm_tag":"ConfirmG","merchant":"m","item":"i",

@@ -49,6 +49,7 @@ impl World {
             Act::Anew {} => {
                 self.people_in_front += 1;
                 self.you = You::new(self.people_in_front, self.you.account.network);
+                self.ledger.player(self.you.account);
             }
             // The demo's thread winds the clock.
             Act::Forward { .. } => {}

@@ -1,12 +1,13 @@
 //! What must come of every conversation, and what came: the demo's own books, kept from the output topics.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::goods::{Goods, SCARCE_UNITS};
 use super::script::{Behaviour, End, Outcome};
+use crate::domain::AccountId;
 use crate::posts::post::Post;
 
 /// A shopper as the books name him.
@@ -70,6 +71,8 @@ pub struct Ledger {
     direct: u64,
     dead_letters: BTreeMap<String, u64>,
     paid: u64,
+    /// Accounts of people who follow no script: what they buy is no deviation.
+    players: HashSet<String>,
     /// Counts payments and remembers nothing: a demo that is played has no end at which it would be judged.
     counts_only: bool,
 }
@@ -84,6 +87,13 @@ impl Ledger {
     /// Books that only count payments.
     pub fn counting() -> Ledger {
         Ledger { counts_only: true, ..Ledger::default() }
+    }
+
+    /// Notes somebody who follows no script.
+    pub fn player(&mut self, account: AccountId) {
+        if !self.counts_only {
+            self.players.insert(account.to_string());
+        }
     }
 
     /// Notes a conversation that a post opened.
@@ -184,7 +194,8 @@ impl Ledger {
             judged.push(Judged { conversation, as_expected: deviation.is_none() });
             deviations.extend(deviation);
         }
-        let mut unclaimed: Vec<_> = unclaimed.into_values().collect();
+        let by_script = |(_, told): &(&String, &Told)| !self.players.contains(&told.account);
+        let mut unclaimed: Vec<_> = unclaimed.into_values().filter(by_script).collect();
         unclaimed.sort_by_key(|(id, _)| *id);
         deviations.extend(unclaimed.into_iter().map(|(id, told)| unasked(id, told, "nothing: no script buys this")));
         deviations.extend(self.race());

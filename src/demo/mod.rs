@@ -46,13 +46,13 @@ use crate::domain::{AccountId, Network, Span, Time};
 /// How a demo goes.
 #[derive(Clone, Debug)]
 pub struct DemoOptions {
-    /// How long people post; then virtual time runs on until nothing is pending.
-    pub wall: Duration,
+    /// How long people post; then virtual time runs on until nothing is pending. `None`: until the user wants an end.
+    pub wall: Option<Duration>,
     /// The same seed gives the same cast and scripts.
     pub seed: u64,
     /// Virtual seconds per wall second, at most: virtual time waits for a service that lags.
     pub speed: u32,
-    /// Somebody plays it: no script is judged, and it can go on for ever.
+    /// Somebody plays it. Without an end no script is judged, and it can go on for ever.
     pub plays: bool,
     /// Posts of people who buy nothing, per virtual second.
     pub posts_per_second: u32,
@@ -73,7 +73,7 @@ pub struct DemoOptions {
 impl Default for DemoOptions {
     fn default() -> DemoOptions {
         DemoOptions {
-            wall: Duration::from_secs(60),
+            wall: Some(Duration::from_secs(60)),
             seed: 1,
             speed: 60,
             plays: false,
@@ -87,6 +87,13 @@ impl Default for DemoOptions {
             confirm_window: Span::of_mins(15),
             reply_grace: Span::of_secs(60),
         }
+    }
+}
+
+impl DemoOptions {
+    /// Whether it has no end of its own, and so keeps nothing for a judgement.
+    fn goes_on(&self) -> bool {
+        self.plays && self.wall.is_none()
     }
 }
 

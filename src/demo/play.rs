@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::run::{BEAT, Demo};
-use super::{DemoOptions, Service};
+use super::{DemoOptions, Progress, Report, Service};
 use crate::domain::{Offer, Span, Time};
 use crate::http::{Act, Events, Play};
 
@@ -56,13 +56,26 @@ pub fn desk(events: Events) -> (Arc<dyn Play>, Desk) {
     (Arc::new(Player { orders: sender }), Desk { orders, events })
 }
 
-/// Plays until the user wants an end. Errors: the log failed, or there is nothing to buy.
-pub fn play(service: &dyn Service, options: &DemoOptions, offers: &[Arc<Offer>], desk: &Desk) -> anyhow::Result<()> {
+/// Plays until the user wants an end, which gives `None`, or for as long as the options say; then virtual time runs
+/// until nothing is pending, and all is judged but what the person in front of it did. Errors: the log failed, there is
+/// nothing to buy, the service does not catch up, purchases stay pending.
+pub fn play(
+    service: &dyn Service,
+    options: &DemoOptions,
+    offers: &[Arc<Offer>],
+    desk: &Desk,
+    on_progress: &mut dyn FnMut(&Progress),
+) -> anyhow::Result<Option<Report>> {
     let mut demo = Demo::new(service, options, offers)?;
     demo.settle()?;
     let forward_to = demo.now().after(BEFORE);
     let mut stage = Stage { demo, desk, forward_to: Some(forward_to), told: None, asked: Duration::ZERO, times: 0 };
-    stage.play()
+    let began = stage.demo.elapsed();
+    stage.play(began)?;
+    if service.stopped() {
+        return Ok(None);
+    }
+    stage.demo.end(began, on_progress).map(Some)
 }
 
 impl Play for Player {
@@ -97,11 +110,14 @@ struct Stage<'a> {
 }
 
 impl Stage<'_> {
-    fn play(&mut self) -> anyhow::Result<()> {
-        let mut last = self.demo.elapsed();
+    fn play(&mut self, began: Duration) -> anyhow::Result<()> {
+        let mut last = began;
         let mut stood_still = Duration::ZERO;
         while !self.demo.service.stopped() {
             let wall = self.demo.elapsed();
+            if self.demo.is_over(began, wall) {
+                break;
+            }
             let passed = wall.saturating_sub(last);
             last = wall;
             while let Ok((act, answer)) = self.desk.orders.try_recv() {

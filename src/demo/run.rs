@@ -57,25 +57,7 @@ pub fn run(
     demo.settle()?;
     let began = demo.watch.elapsed();
     demo.stream(on_progress)?;
-    let streaming = demo.watch.elapsed().saturating_sub(began);
-    let tweets_streaming = demo.world.twitter.streamed();
-    demo.world.close(demo.now());
-    let stopped = !demo.run_out(on_progress)?;
-    let mut report = Report::of_ledger(&demo.world.ledger, &demo.goods);
-    if stopped {
-        report.deviations.clear();
-    }
-    Ok(Report {
-        seed: options.seed,
-        wall: demo.watch.elapsed(),
-        virtual_time: Span(demo.now().since(demo.started)),
-        tweets: demo.world.twitter.streamed(),
-        streaming,
-        tweets_streaming,
-        prompt_ms: demo.world.prompt_latency(),
-        stopped,
-        ..report
-    })
+    demo.end(began, on_progress)
 }
 
 pub struct Demo<'a> {
@@ -124,7 +106,7 @@ impl<'a> Demo<'a> {
         let mut stood_still = Duration::ZERO;
         while !self.service.stopped() {
             let wall = self.watch.elapsed();
-            if wall.saturating_sub(begin) >= self.options.wall {
+            if self.is_over(begin, wall) {
                 return Ok(());
             }
             let passed = wall.saturating_sub(last);
@@ -134,6 +116,35 @@ impl<'a> Demo<'a> {
             sleep(BEAT);
         }
         Ok(())
+    }
+
+    /// Whether people have posted for long enough.
+    pub fn is_over(&self, began: Duration, wall: Duration) -> bool {
+        self.options.wall.is_some_and(|length| wall.saturating_sub(began) >= length)
+    }
+
+    /// Nobody new comes, virtual time runs until nothing is pending, and all is judged. People have posted since
+    /// `began`, a moment of [`Demo::elapsed`].
+    pub fn end(&mut self, began: Duration, on_progress: &mut dyn FnMut(&Progress)) -> anyhow::Result<Report> {
+        let streaming = self.watch.elapsed().saturating_sub(began);
+        let tweets_streaming = self.world.twitter.streamed();
+        self.world.close(self.now());
+        let stopped = !self.run_out(on_progress)?;
+        let mut report = Report::of_ledger(&self.world.ledger, &self.goods);
+        if stopped {
+            report.deviations.clear();
+        }
+        Ok(Report {
+            seed: self.options.seed,
+            wall: self.watch.elapsed(),
+            virtual_time: Span(self.now().since(self.started)),
+            tweets: self.world.twitter.streamed(),
+            streaming,
+            tweets_streaming,
+            prompt_ms: self.world.prompt_latency(),
+            stopped,
+            ..report
+        })
     }
 
     /// So much wall time has passed: virtual time follows, unless the service lags.

@@ -275,7 +275,7 @@ fn mug() -> Arc<Offer> {
 /// One round of every behaviour, without time to stream.
 fn demo(service: &Simple, seed: u64) -> Report {
     service.clock.set(Time(1_760_000_000_000));
-    let options = DemoOptions { wall: Duration::ZERO, seed, ..DemoOptions::default() };
+    let options = DemoOptions { wall: Some(Duration::ZERO), seed, ..DemoOptions::default() };
     run(service, &options, &[mug()], &mut |_| ()).unwrap()
 }
 
@@ -324,6 +324,30 @@ fn paying_twice_is_noticed() {
 fn a_stop_ends_it_unjudged() {
     let report = demo(&Simple { stops: true, ..Simple::default() }, 3);
     assert!(report.stopped && !report.is_as_scripted() && report.deviations.is_empty());
+}
+
+#[test]
+fn who_plays_for_a_while_is_told_how_it_went() {
+    let options = DemoOptions { wall: Some(Duration::ZERO), plays: true, ..DemoOptions::default() };
+    let (_page, desk) = desk(crate::http::Events::default());
+    let played = |service: &Simple| {
+        service.clock.set(Time(1_760_000_000_000));
+        play(service, &options, &[mug()], &desk, &mut |_| ()).unwrap()
+    };
+    let report = played(&Simple::default()).expect("its time is over");
+    assert!(report.payments > 4 && row(&report, "confirms by the bare tag").count > 0 && !report.stopped, "{report}");
+    assert!(played(&Simple { stops: true, ..Simple::default() }).is_none(), "whoever stops it wants no table");
+}
+
+#[test]
+fn what_a_player_buys_is_no_deviation() {
+    let mut ledger = ledger::Ledger::default();
+    let event =
+        json!({"purchase": "p", "account": "twitter:7", "offer": "mug", "from": null, "to": "ordered", "post": "70"});
+    ledger.take("purchases.events", &event);
+    assert_eq!(ledger.judge().1.len(), 1);
+    ledger.player(AccountId { network: Network::TWITTER, user: 7 });
+    assert_eq!(ledger.judge().1, []);
 }
 
 #[test]

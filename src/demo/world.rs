@@ -116,11 +116,11 @@ impl World {
             noise: Noise::new(seeds.random(), &catalogue),
             cast: Cast::new(seeds.random(), catalogue, scarce, with_line),
             twitter,
-            ledger: if options.plays { Ledger::counting() } else { Ledger::default() },
+            ledger: if options.goes_on() { Ledger::counting() } else { Ledger::default() },
             you: You::new(1, options.network),
             timeline: Timeline::new(options.service_user),
             people_in_front: 1,
-            forgets: options.plays,
+            forgets: options.goes_on(),
             manners,
             signals: Vec::new(),
             shoppers: BTreeMap::new(),
@@ -135,6 +135,7 @@ impl World {
             asked: HashMap::new(),
             prompt_ms: Histogram::new_with_max(LATENCY_MS_MAX, 3)?,
         };
+        world.ledger.player(world.you.account);
         world.schedule(now, Happening::Noise);
         world.schedule(now, Happening::Arrival);
         Ok(world)

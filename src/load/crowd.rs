@@ -85,7 +85,11 @@ impl Crowd {
             begun: 0,
             orders: VecDeque::new(),
             prompts: VecDeque::new(),
-            truth: Truth::default(),
+            truth: Truth {
+                confirm_window: options.confirm_window,
+                reply_grace: options.reply_grace,
+                ..Truth::default()
+            },
         }
     }
 

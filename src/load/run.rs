@@ -16,7 +16,7 @@ use super::moment::{Moment, Watch};
 use super::report::{Cost, Report};
 use super::shape::{Segment, Shape};
 use super::truth::Truth;
-use super::watcher::{Gauge, READ_BACK, Shared, lock, watch};
+use super::watcher::{Gauge, READ_BACK, Shared, lock, sample, watch};
 use super::{BACKLOG_SPAN, Backlog, Options, Phase, Program, Progress, goods, hold, process};
 use crate::bus::{Bus, OutRecord};
 use crate::clock::Clock;
@@ -86,12 +86,16 @@ pub fn run<P: Program>(
     };
     let (speak, hear) = channel();
     let first_user = firehose.users().0;
-    let (gauge, mut second) = (Gauge::new(bus, &options.topic)?, Gauge::new(bus, &options.topic)?);
+    let (gauge, second) = (Gauge::new(bus, &options.topic)?, Gauge::new(bus, &options.topic)?);
     let (report, firehose) = scope(|threads| {
         let stop = StopAtEnd(&shared.stop);
         let watching = {
             let shared = &shared;
-            threads.spawn(move || watch(shared, outputs, &mut second, &speak, first_user, watch_now))
+            threads.spawn(move || watch(shared, outputs, &speak, first_user, watch_now))
+        };
+        let sampling = {
+            let shared = &shared;
+            threads.spawn(move || sample(shared, second, watch_now))
         };
         let mut load = Load {
             options,
@@ -101,7 +105,7 @@ pub fn run<P: Program>(
             gauge,
             hear,
             shared: &shared,
-            watching,
+            readers: [watching, sampling],
             watch: watch_now,
             on_progress,
             told: now,
@@ -109,10 +113,12 @@ pub fn run<P: Program>(
         };
         let report = load.whole();
         drop(stop);
-        let Load { firehose, watching, .. } = load;
-        match watching.join() {
-            Ok(watched) => watched.context("reading what comes out")?,
-            Err(panic) => std::panic::resume_unwind(panic),
+        let Load { firehose, readers, .. } = load;
+        for reader in readers {
+            match reader.join() {
+                Ok(ended) => ended.context("reading what comes out")?,
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
         }
         anyhow::Ok((report?, firehose))
     })?;
@@ -173,7 +179,8 @@ pub(super) struct Load<'a, P> {
     gauge: Gauge<'a>,
     hear: Receiver<Heard>,
     shared: &'a Shared,
-    watching: ScopedJoinHandle<'a, anyhow::Result<()>>,
+    /// Who reads what comes out, and who takes samples.
+    readers: [ScopedJoinHandle<'a, anyhow::Result<()>>; 2],
     watch: Watch,
     on_progress: &'a mut dyn FnMut(&Progress),
     told: Moment,
@@ -263,7 +270,8 @@ impl<P: Program> Load<'_, P> {
         }
         let patience = now.after(PATIENCE);
         self.pulse();
-        while rested && (self.gauge.links()? > 0 || self.gauge.posts()? > self.pulse_rate() as u64) {
+        let mut screened = None;
+        while rested && !self.is_prepared(&mut screened)? {
             if self.watch.now() > patience {
                 bail!("the program did not consume the links within {} s", PATIENCE.as_secs());
             }
@@ -271,6 +279,16 @@ impl<P: Program> Load<'_, P> {
             self.tell(Phase::Preparing, now, Duration::ZERO, 0.0)?;
         }
         Ok(())
+    }
+
+    /// Whether the links are consumed, and what came with them: by the screen, after which their place in the accounts'
+    /// inbox is known, and then by the accounts. That inbox is hardly ever empty while event time goes on.
+    fn is_prepared(&mut self, screened: &mut Option<Vec<u64>>) -> anyhow::Result<bool> {
+        if screened.is_none() {
+            *screened = self.gauge.screened()?;
+        }
+        let Some(ends) = screened else { return Ok(false) };
+        Ok(self.gauge.has_reached(ends)? && self.gauge.posts()? <= self.pulse_rate() as u64)
     }
 
     /// Waits until everything came that must come, or nothing more does.
@@ -325,7 +343,7 @@ impl<P: Program> Load<'_, P> {
         if self.program.stopped() {
             bail!("stopped before the load was over");
         }
-        if self.watching.is_finished() {
+        if self.readers.iter().any(ScopedJoinHandle::is_finished) {
             bail!("what comes out can't be read any more");
         }
         let last = lock(&self.shared.meter).samples().last().copied().unwrap_or_default();

@@ -4,13 +4,16 @@ use std::io::Write;
 
 use super::behaviour::{Behaviour, End};
 use super::goods::GOODS;
-use crate::domain::{AccountId, Network};
+use crate::domain::{AccountId, Network, Span};
 use crate::posts::json::{Json, Style, object};
 
 /// Everything that a load's people did, in the order in which they opened their conversations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Truth {
     pub lines: Vec<Line>,
+    /// By which it came: what [`super::Options`] say.
+    pub confirm_window: Span,
+    pub reply_grace: Span,
 }
 
 /// What must come of one post that opens, or tries to open, a purchase.
@@ -28,12 +31,19 @@ pub struct Line {
 }
 
 impl Truth {
-    /// Writes JSON lines, the last of which tells how many there are, so that a torn file is noticed.
+    /// Writes JSON lines, the last of which tells how many there are, so that a torn file is noticed, and the windows:
+    /// nobody must judge the log by others.
     pub fn write(&self, network: Network, out: &mut dyn Write) -> std::io::Result<()> {
         for line in &self.lines {
             writeln!(out, "{}", line.json(network).render(Style::default()))?;
         }
-        let end = object([("end", object([("conversations", (self.lines.len() as u64).into())]))]);
+        let ms = |span: Span| Json::from(span.0.unsigned_abs());
+        let end = object([
+            ("conversations", (self.lines.len() as u64).into()),
+            ("confirm_window_ms", ms(self.confirm_window)),
+            ("reply_grace_ms", ms(self.reply_grace)),
+        ]);
+        let end = object([("end", end)]);
         writeln!(out, "{}", end.render(Style::default()))
     }
 }

@@ -1,4 +1,5 @@
-//! The thread that reads what comes out: it measures, keeps the books, and hands replies on to be posted.
+//! The thread that reads what comes out: it measures, keeps the books, and hands replies on to be posted. Another one
+//! takes samples of the backlog: asking a cluster takes a while, which no latency must count.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
@@ -13,6 +14,7 @@ use super::meter::{Meter, Way};
 use super::moment::{Moment, Watch};
 use super::process;
 use crate::bus::{Bus, BusError, Reader, TopicPartition};
+use crate::engine::ends::{first_unread, position_of, reached};
 use crate::engine::worker::group_of;
 use crate::outside::Outputs;
 
@@ -60,24 +62,31 @@ struct ReplyRecord<'a> {
 pub fn watch(
     shared: &Shared,
     mut outputs: Outputs,
-    gauge: &mut Gauge<'_>,
     heard: &Sender<Heard>,
     first_user: u64,
     watch: Watch,
 ) -> anyhow::Result<()> {
-    let mut sampled = watch.now();
     while !shared.stop.load(Ordering::Acquire) {
         let read = outputs.read(&mut |topic, value| take(shared, topic, value, first_user, watch.now(), heard))?;
+        shared.cpu_us.store((process::thread_cpu_seconds() * 1e6) as u64, Ordering::Relaxed);
+        if read == 0 {
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+    Ok(())
+}
+
+/// Takes samples until it is told to stop.
+pub fn sample(shared: &Shared, mut gauge: Gauge<'_>, watch: Watch) -> anyhow::Result<()> {
+    let mut sampled = watch.now();
+    while !shared.stop.load(Ordering::Acquire) {
         let now = watch.now();
         if now >= sampled.after(SAMPLE_EVERY) {
             sampled = now;
             let (posts, inbox) = (gauge.posts()?, gauge.inbox()?);
             lock(&shared.meter).sample(now, shared.posts.load(Ordering::Relaxed), posts, inbox);
-            shared.cpu_us.store((process::thread_cpu_seconds() * 1e6) as u64, Ordering::Relaxed);
         }
-        if read == 0 {
-            std::thread::sleep(LOOK_EVERY);
-        }
+        std::thread::sleep(LOOK_EVERY);
     }
     Ok(())
 }
@@ -138,31 +147,58 @@ impl<'a> Gauge<'a> {
         })
     }
 
-    /// Posts that the screen has not consumed.
+    /// Posts that the screen has not consumed. Nothing but posts stands in their topic: the load's appender leaves no
+    /// markers.
     pub fn posts(&mut self) -> Result<u64, BusError> {
-        behind(self.bus, &mut *self.reader, "screen", &self.posts)
+        let behind = behind(self.bus, &mut *self.reader, "screen", &self.posts)?;
+        Ok(behind.iter().map(|(_, position, end)| end.saturating_sub(*position)).sum())
     }
 
-    /// Records that the accounts have not consumed.
+    /// Records that the accounts have not consumed, on a cluster with the markers between them.
     pub fn inbox(&mut self) -> Result<u64, BusError> {
-        behind(self.bus, &mut *self.reader, "accounts", &self.inbox)
+        let mut sum = 0;
+        for (at, position, end) in behind(self.bus, &mut *self.reader, "accounts", &self.inbox)? {
+            if position < end {
+                let (first, _) = first_unread(&mut *self.reader, at, position, end)?;
+                sum += first.map_or(0, |(offset, _)| end - offset);
+            }
+        }
+        Ok(sum)
     }
 
-    /// Links that the accounts have not seen.
-    pub fn links(&mut self) -> Result<u64, BusError> {
-        let screened = behind(self.bus, &mut *self.reader, "screen", &self.links)?;
-        if screened > 0 { Ok(screened) } else { self.inbox() }
+    /// Where the inbox of the accounts ends now that the screen has consumed every link; `None` while it has not.
+    pub fn screened(&mut self) -> Result<Option<Vec<u64>>, BusError> {
+        for (at, position, end) in behind(self.bus, &mut *self.reader, "screen", &self.links)? {
+            if !reached(&mut *self.reader, at, position, end)? {
+                return Ok(None);
+            }
+        }
+        self.reader.ends(&self.inbox).map(Some)
+    }
+
+    /// Whether the accounts have consumed their inbox up to these ends.
+    pub fn has_reached(&mut self, ends: &[u64]) -> Result<bool, BusError> {
+        let inbox = behind(self.bus, &mut *self.reader, "accounts", &self.inbox)?;
+        for ((at, position, _), end) in inbox.into_iter().zip(ends) {
+            if !reached(&mut *self.reader, at, position, *end)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 }
 
-/// Records behind a stage's committed positions.
-fn behind(bus: &dyn Bus, reader: &mut dyn Reader, stage: &str, all: &[TopicPartition]) -> Result<u64, BusError> {
+/// A stage's committed positions, and the ends.
+fn behind<'a>(
+    bus: &dyn Bus,
+    reader: &mut dyn Reader,
+    stage: &str,
+    all: &'a [TopicPartition],
+) -> Result<Vec<(&'a TopicPartition, u64, u64)>, BusError> {
     let group = group_of(stage);
-    let mut sum = 0;
-    for at in all {
-        // The end is looked up last, so that what comes meanwhile is not missed.
-        let position = bus.position(&group, at)?.map_or(0, |position| position.offset);
-        sum += reader.end(at)?.saturating_sub(position);
-    }
-    Ok(sum)
+    let positions = all.iter().map(|at| position_of(bus, &mut *reader, &group, at));
+    let positions = positions.collect::<Result<Vec<u64>, BusError>>()?;
+    // The ends are looked up last, so that what comes meanwhile is not missed.
+    let ends = reader.ends(all)?;
+    Ok(all.iter().zip(positions).zip(ends).map(|((at, position), end)| (at, position, end)).collect())
 }

@@ -61,6 +61,9 @@ fn truths(house: &House, folder: &Path) {
         audit(house, &["--json", "--truth", &path.display().to_string()])
     };
     json_of(&told(nobodys, 1), 0);
+    let text = format!("{nobodys}\n{{\"end\":{{\"conversations\":1,\"confirm_window_ms\":1,\"reply_grace_ms\":0}}}}\n");
+    std::fs::write(&path, text).expect("the folder is writable");
+    json_of(&audit(house, &["--json", "--truth", &path.display().to_string()]), 1);
     let missing = json_of(&told(&nobodys.replace("[]", "[\"fulfilled\"]"), 1), 1);
     assert_eq!(missing["conversations"][0]["account"], "twitter:7", "{missing}");
     let torn = told(nobodys, 2);

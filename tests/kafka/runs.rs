@@ -3,6 +3,9 @@
 
 use std::path::Path;
 
+use pay_by_tweet::bus::ends_of;
+use serde_json::Value;
+
 use super::cluster::Cluster;
 use super::site::Site;
 use super::support::example::{assert_as_written, lines, shared};
@@ -71,6 +74,27 @@ pub fn a_firehose_comes_out_as_on_the_embedded_log(cluster: &Cluster) {
     found.assert_same(&expected, "Kafka against the embedded log");
     println!("{} payments, {} replies", expected.count("payments.authorized"), expected.count("replies"));
     site.succeed(&["audit"]);
+}
+
+/// A load consumes all of its posts, counts them right, and finds what it must; the audit says the same of its truth.
+pub fn a_load_comes_out_as_it_must(cluster: &Cluster) {
+    let house = House::new("tick_every = \"200ms\"\n", "");
+    let site = Site::on(&house.config, cluster, "load.");
+    let path = |name: &str| house.dir.path().join(name).display().to_string();
+    let (truth, json) = (path("truth.jsonl"), path("result.json"));
+    let load = ["load", "--rate", "1000", "--duration", "2s", "--window", "2s", "--relevant", "0.05"];
+    site.succeed(&[&load[..], &["--truth", &truth, "--json", &json]].concat());
+    let result = std::fs::read_to_string(json).expect("it was written");
+    let result: Value = serde_json::from_str(&result).expect("JSON");
+    for (way, count) in [("tweet_to_prompt", "prompts"), ("tweet_to_payment", "payments")] {
+        assert!(result[count].as_u64() > Some(0) && result[way]["count"] == result[count], "{way} in {result}");
+    }
+    // What is counted by offsets are posts: no marker stands between them.
+    let bus = site.bus();
+    let ends = ends_of(&*bus, &mut *bus.reader().expect("a reader"), "tweets").expect("the ends");
+    let (end, posts) = (ends.iter().map(|(_, end)| end).sum::<u64>(), site.tap("tweets").len() as u64);
+    assert!(end == posts && posts > 2000, "{posts} posts, {end} offsets");
+    site.succeed(&["audit", "--truth", &truth]);
 }
 
 /// Commands say what is wrong, and what to do.

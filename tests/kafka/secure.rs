@@ -69,24 +69,30 @@ fn told_where_it_is_lacking(cluster: &Cluster) {
 fn over_tls_with_a_password() {
     let cluster = Cluster::start_secure();
     let secure = cluster.secure();
-    let properties = |password: &str, certificate: &Path| {
+    let properties = |password: (&'static str, &str), certificate: &Path| {
         let all = [
             ("SECURITY_PROTOCOL", "sasl_ssl".to_owned()),
             ("SSL_CA_LOCATION", certificate.display().to_string()),
             ("SASL_MECHANISM", "SCRAM-SHA-512".to_owned()),
             ("SASL_USERNAME", USER.to_owned()),
-            ("SASL_PASSWORD", password.to_owned()),
+            (password.0, password.1.to_owned()),
         ];
         all.map(|(name, value)| (format!("PAY_BY_TWEET__BUS__KAFKA__PROPERTIES__{name}"), value)).to_vec()
     };
     let brokers = format!("127.0.0.1:{}", secure.port);
-    let good = properties(PASSWORD, &secure.certificate);
+    let good = properties(("SASL_PASSWORD", PASSWORD), &secure.certificate);
     the_worked_example_at(&|config| Site { more: good.clone(), ..Site::at(config, brokers.clone(), "secure.") });
     let house = House::new("idle_after = \"0s\"\n", "");
-    let wrong = "a wrong password";
-    let site = Site { more: properties(wrong, &secure.certificate), ..Site::at(&house.config, brokers, "") };
-    let output = site.call(&["check", "--online"]);
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(69), "{told}");
-    assert!(!told.contains(wrong) && told.to_lowercase().contains("authentication"), "{told}");
+    let (right, wrong) = (house.dir.path().join("right"), "a wrong password");
+    std::fs::write(&right, format!("{PASSWORD}\n")).expect("the folder is ours");
+    std::fs::write(house.dir.path().join("wrong"), format!("{wrong}\n")).expect("the folder is ours");
+    let right = properties(("SASL_PASSWORD__FILE", &right.display().to_string()), &secure.certificate);
+    Site { more: right, ..Site::at(&house.config, brokers.clone(), "secure.") }.succeed(&["check", "--online"]);
+    for password in [("SASL_PASSWORD", wrong), ("SASL_PASSWORD__FILE", "wrong")] {
+        let more = properties(password, &secure.certificate);
+        let output = Site { more, ..Site::at(&house.config, brokers.clone(), "") }.call(&["check", "--online"]);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(69), "{told}");
+        assert!(!told.contains(wrong) && told.to_lowercase().contains("authentication"), "{told}");
+    }
 }

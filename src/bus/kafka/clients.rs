@@ -15,8 +15,28 @@ use crate::planted::{self, Bug};
 /// Who a client is, which only the program says, also by saying nothing.
 const IDENTITY: [&str; 4] = ["group.id", "group.instance.id", "group.protocol", "transactional.id"];
 
-/// Words in the name of a property whose value is a secret.
-const SECRET_WORDS: [&str; 4] = ["password", "secret", "pem", "jaas"];
+/// Properties whose values may be shown, with those that end in one of [`SHOWN_ENDINGS`]. All others are hidden: a list
+/// of secrets would miss a new one, and one whose name is misspelt.
+const SHOWN: [&str; 8] = [
+    "bootstrap.servers",
+    "metadata.broker.list",
+    "security.protocol",
+    "sasl.mechanism",
+    "sasl.mechanisms",
+    "client.rack",
+    "compression.type",
+    "debug",
+];
+
+/// Times, sizes, and paths.
+const SHOWN_ENDINGS: [&str; 6] = [".ms", ".bytes", ".kbytes", ".messages", ".size", ".location"];
+
+/// What every producer has.
+const PRODUCER: [(&str, &str); 3] =
+    [("enable.idempotence", "true"), ("acks", "all"), ("partitioner", "murmur2_random")];
+
+/// Stands for a value that is not shown.
+const HIDDEN: &str = "[hidden]";
 
 /// Makes the configurations of all clients.
 #[derive(Clone)]
@@ -96,20 +116,27 @@ impl Clients {
             ("retry.backoff.ms", "1"),
             ("reconnect.backoff.max.ms", "1000"),
         ];
-        let forced = [
-            ("transactional.id", transactional_id),
-            ("enable.idempotence", "true"),
-            ("acks", "all"),
-            ("partitioner", "murmur2_random"),
-        ];
-        self.layered(&suited, &forced)
+        self.layered(&suited, &[&[("transactional.id", transactional_id)], &PRODUCER[..]].concat())
     }
 
-    /// The properties that were set, secrets left out, for logs and errors.
+    /// A producer of single records, in no transaction.
+    pub fn appender(&self, name: &str) -> ClientConfig {
+        let suited = [
+            ("client.id", name),
+            ("linger.ms", "0"),
+            ("compression.type", "lz4"),
+            // A record that is not acknowledged by then is given up.
+            ("message.timeout.ms", "30000"),
+            ("reconnect.backoff.max.ms", "1000"),
+        ];
+        self.layered(&suited, &PRODUCER)
+    }
+
+    /// The properties that were set, for logs: names, and values where they may be shown.
     pub fn described(&self) -> String {
-        let shown = self.properties.iter().map(|(name, value)| match is_secret(name) {
-            true => format!("{name}=[hidden]"),
-            false => format!("{name}={value}"),
+        let shown = self.properties.iter().map(|(name, value)| match may_be_shown(name) {
+            true => format!("{name}={value}"),
+            false => format!("{name}={HIDDEN}"),
         });
         shown.collect::<Vec<_>>().join(" ")
     }
@@ -130,9 +157,20 @@ impl Clients {
     }
 }
 
-/// Whether a property's value must not be shown.
-pub fn is_secret(name: &str) -> bool {
-    SECRET_WORDS.iter().any(|word| name.contains(word))
+fn may_be_shown(name: &str) -> bool {
+    SHOWN.contains(&name) || SHOWN_ENDINGS.iter().any(|ending| name.ends_with(ending))
+}
+
+/// Why a client can't be made of these properties. The binding's own words quote the value,
+/// librdkafka's sometimes do.
+pub fn refusal(why: &KafkaError) -> String {
+    match why {
+        KafkaError::ClientConfig(_, told, name, value) if !may_be_shown(name) && told.contains(value.as_str()) => {
+            format!("the value of \"{name}\" is refused")
+        }
+        KafkaError::ClientConfig(_, told, ..) => told.clone(),
+        other => other.to_string(),
+    }
 }
 
 fn consumer(isolation: Isolation) -> Vec<(&'static str, &'static str)> {
@@ -213,10 +251,29 @@ mod tests {
 
     #[test]
     fn secrets_are_not_shown() {
-        let set =
-            [("sasl.password", "p1"), ("ssl.key.pem", "p2"), ("sasl.oauthbearer.client.secret", "p3"), ("a", "b")];
+        let set = [
+            ("sasl.password", "p1"),
+            ("ssl.key.pem", "p2"),
+            ("sasl.oauthbearer.assertion.private.key.passphrase", "p3"),
+            ("sasl.pasword", "p4"),
+            ("bootstrap.servers", "a:1"),
+            ("linger.ms", "5"),
+        ];
         let clients = Clients::new(set.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
         let shown = clients.described();
-        assert!(!shown.contains("p1") && !shown.contains("p2") && !shown.contains("p3") && shown.contains("a=b"));
+        assert!(set[..4].iter().all(|(name, value)| shown.contains(name) && !shown.contains(value)), "{shown}");
+        assert!(shown.contains("bootstrap.servers=a:1") && shown.contains("linger.ms=5"), "{shown}");
+    }
+
+    #[test]
+    fn refused_values_are_not_told() {
+        let refused = |name: &str, value: &str| {
+            let config = Clients::new([(name.to_owned(), value.to_owned())].into()).admin();
+            refusal(&config.create_native_config().err().expect("librdkafka refuses it"))
+        };
+        assert_eq!(refused("sasl.pasword", "hunter2"), "No such configuration property: \"sasl.pasword\"");
+        assert_eq!(refused("sasl.pasword", "such"), "the value of \"sasl.pasword\" is refused");
+        assert_eq!(refused("isolation.level", "hunter2"), "the value of \"isolation.level\" is refused");
+        assert!(refused("compression.type", "zip").contains("\"zip\""));
     }
 }

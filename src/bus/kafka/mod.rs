@@ -12,10 +12,12 @@
 //! - `member`: a member of a group: assignment, positions, records.
 //! - `transactions`, `producer`, `outcome`: a worker's transactions, and what each answer means.
 //! - `reader`: restores, taps, ends.
+//! - `appender`: records from outside, in no transaction.
 //! - [`admin`]: topics as the program needs them.
 //! - `names`, `positions`: the cluster's names and the group's offsets as ours.
 
 pub mod admin;
+mod appender;
 pub mod clients;
 mod member;
 mod names;
@@ -37,12 +39,13 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::metadata::Metadata;
 
-use self::clients::{Clients, Isolation, Quiet};
+use self::appender::KafkaAppender;
+use self::clients::{Clients, Isolation, Quiet, refusal};
 use self::names::Names;
 use self::positions::{Committed, committed_of};
 use self::reader::KafkaReader;
 use self::worker::KafkaWorker;
-use super::{Bus, BusError, BusWorker, Position, Reader, TopicPartition, WorkerSpec};
+use super::{Appender, Bus, BusError, BusWorker, Position, Reader, TopicPartition, WorkerSpec};
 
 /// A look-up on the cluster may take so long.
 const CALL_WAIT: Duration = Duration::from_secs(5);
@@ -76,7 +79,7 @@ impl Kafka {
         let clients = Clients::new(properties);
         let config = clients.reader(Isolation::Uncommitted);
         let ends = BaseConsumer::from_config_and_context(&config, Quiet::default());
-        let ends = ends.map_err(|why| BusError::Fatal(format!("bus.kafka.properties: {why}")))?;
+        let ends = ends.map_err(|why| BusError::Fatal(format!("bus.kafka.properties: {}", refusal(&why))))?;
         tracing::info!(properties = clients.described(), "kafka");
         let shared =
             Shared { clients, names: Names::new(prefix), onlookers: Mutex::default(), partitions: Mutex::default() };
@@ -150,6 +153,10 @@ impl Bus for Kafka {
             Some(Ok(Committed::Nowhere)) | None => Ok(None),
             Some(Err(why)) => Err(unavailable(why)),
         }
+    }
+
+    fn appender(&self, name: &str) -> Result<Box<dyn Appender>, BusError> {
+        Ok(Box::new(KafkaAppender::new(self.shared.clone(), name)?))
     }
 }
 

@@ -1,5 +1,5 @@
 //! A transactional producer: one life of a `transactional.id`. All calls block; [`super::transactions`] makes them on a
-//! thread of its own.
+//! thread of its own. Without identity it can only [`TxProducer::enqueue`], outside of every transaction.
 //!
 //! A transaction is drained before it is committed: all delivery reports served *and* librdkafka's own count at zero.
 //! Otherwise rust-rdkafka's commit waits in steps of 100 ms.
@@ -73,6 +73,11 @@ impl TxProducer {
     /// Adds a record to the open transaction, opening one if there is none.
     pub fn send(&mut self, topic: &str, record: &OutRecord) -> Result<(), KafkaError> {
         self.begin()?;
+        self.enqueue(topic, record)
+    }
+
+    /// Sends a record: in the open transaction, or outside of any by a producer that has no identity.
+    pub fn enqueue(&mut self, topic: &str, record: &OutRecord) -> Result<(), KafkaError> {
         let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
         for (key, value) in &record.headers {
             headers = headers.insert(Header { key, value: Some(value) });
@@ -98,6 +103,12 @@ impl TxProducer {
                 Err((why, _)) => return Err(why),
             }
         }
+    }
+
+    /// Waits until all that was sent is delivered. An error: the first record that was given up, why.
+    pub fn delivered(&self) -> Result<(), KafkaError> {
+        self.drain();
+        lock(&self.reports().undelivered).take().map_or(Ok(()), Err)
     }
 
     /// Commits the open transaction together with these positions; opens one if there is none.
@@ -146,10 +157,7 @@ impl TxProducer {
         group: Option<&ConsumerGroupMetadata>,
     ) -> Result<(), KafkaError> {
         self.begin()?;
-        self.drain();
-        if let Some(why) = lock(&self.reports().undelivered).take() {
-            return Err(why);
-        }
+        self.delivered()?;
         let (watch, deadline) = (Stopwatch::start(), Deadline::after(OUTCOME_WAIT));
         if let Some(group) = group.filter(|_| positions.count() > 0) {
             self.again(&deadline, |producer, wait| producer.send_offsets_to_transaction(positions, group, wait))?;

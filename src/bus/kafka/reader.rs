@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::clients::Quiet;
@@ -59,13 +60,14 @@ impl KafkaReader {
         Ok((u64::try_from(low).unwrap_or(0), u64::try_from(high).unwrap_or(0)))
     }
 
-    /// The partition's place in `open`, fetching from this offset on, and whether it did so before.
-    fn opened(&mut self, at: &TopicPartition, from: u64) -> Result<(usize, bool), BusError> {
+    /// The partition's place in `open`, fetching from this offset on, and whether it did so before. So many may be open
+    /// at a time.
+    fn opened(&mut self, at: &TopicPartition, from: u64, open_max: usize) -> Result<(usize, bool), BusError> {
         let index = match self.open.iter().position(|open| open.at == *at) {
             Some(index) if self.open[index].next == from => return Ok((index, true)),
             Some(index) => index,
             None => {
-                if self.open.len() >= OPEN_MAX {
+                if self.open.len() >= open_max {
                     self.open.remove(0);
                 }
                 let topic = self.names.physical(&at.topic);
@@ -83,6 +85,12 @@ impl KafkaReader {
             return Err(BusError::Unavailable(format!("{}-{} can't be read: {why}", at.topic, at.partition)));
         }
         Ok((index, false))
+    }
+
+    /// The next read of this partition begins anew.
+    fn given_up(&mut self, index: usize, why: RDKafkaErrorCode) -> BusError {
+        let Open { at, .. } = self.open.remove(index);
+        BusError::Unavailable(format!("{}-{} can't be read: {why}", at.topic, at.partition))
     }
 }
 
@@ -117,40 +125,85 @@ impl Reader for KafkaReader {
         budget: Budget,
         visit: &mut dyn FnMut(RecordRef<'_>),
     ) -> Result<u64, BusError> {
-        let (index, goes_on) = self.opened(at, from)?;
+        let (index, goes_on) = self.opened(at, from, OPEN_MAX)?;
         let deadline = Deadline::after(if goes_on { READ_WAIT } else { FIRST_READ_WAIT });
         let KafkaReader { open, headers, consumer, bell, .. } = self;
-        let Open { fetcher, next, .. } = &mut open[index];
-        let (mut left, mut failure, mut ended) = (budget, None, false);
-        while !left.is_used_up() && failure.is_none() && !ended {
-            let taken = fetcher.take(left.records_max, &mut |fetched| match fetched {
-                Fetched::Message(message) => {
-                    let record = message.lend(headers);
-                    *next = record.offset + 1;
-                    left.spend(record.bytes());
-                    visit(record);
-                }
-                Fetched::End(offset) => (*next, ended) = (offset.max(*next), true),
-                Fetched::Error(why) => failure = Some(why),
-            });
-            if taken > 0 {
+        let one = &mut open[index];
+        let (mut left, mut taken) = (budget, Taken::default());
+        while !left.is_used_up() && taken.failure.is_none() && !taken.ended {
+            taken = one.take(&mut left, headers, visit);
+            if taken.count > 0 {
                 continue;
             }
             let patience = deadline.left();
-            if *next > from || patience.is_zero() {
+            if one.next > from || patience.is_zero() {
                 break;
             }
             bell.wait(patience.min(NAP_MAX));
             // Logs, and errors of the whole client: they pass, or are told with the next call that they concern.
             drop(consumer.poll(Duration::ZERO));
         }
-        let next = *next;
-        match failure {
+        let next = one.next;
+        match taken.failure {
             None => Ok(next),
-            Some(why) => {
-                open.remove(index);
-                Err(BusError::Unavailable(format!("{}-{} can't be read: {why}", at.topic, at.partition)))
+            Some(why) => Err(self.given_up(index, why)),
+        }
+    }
+
+    fn read_all(
+        &mut self,
+        positions: &mut [(TopicPartition, u64)],
+        budget: Budget,
+        visit: &mut dyn FnMut(&TopicPartition, RecordRef<'_>),
+    ) -> Result<u64, BusError> {
+        let open_max = positions.len().max(OPEN_MAX);
+        let mut visited = 0;
+        for (at, position) in positions {
+            let (index, _) = self.opened(at, *position, open_max)?;
+            let (mut left, one) = (budget, &mut self.open[index]);
+            let taken = one.take(&mut left, &mut self.headers, &mut |record| {
+                visited += 1;
+                visit(at, record);
+            });
+            *position = one.next;
+            if let Some(why) = taken.failure {
+                return Err(self.given_up(index, why));
             }
         }
+        drop(self.consumer.poll(Duration::ZERO));
+        Ok(visited)
+    }
+}
+
+/// What was fetched meanwhile and handed out.
+#[derive(Default)]
+struct Taken {
+    /// Records, ends and errors.
+    count: usize,
+    /// Whether nothing more was there.
+    ended: bool,
+    failure: Option<RDKafkaErrorCode>,
+}
+
+impl Open {
+    /// Hands out what was fetched meanwhile; waits for nothing.
+    fn take(
+        &mut self,
+        left: &mut Budget,
+        headers: &mut Vec<(String, Vec<u8>)>,
+        visit: &mut dyn FnMut(RecordRef<'_>),
+    ) -> Taken {
+        let (next, mut taken) = (&mut self.next, Taken::default());
+        taken.count = self.fetcher.take(left.records_max, &mut |fetched| match fetched {
+            Fetched::Message(message) => {
+                let record = message.lend(headers);
+                *next = record.offset + 1;
+                left.spend(record.bytes());
+                visit(record);
+            }
+            Fetched::End(offset) => (*next, taken.ended) = (offset.max(*next), true),
+            Fetched::Error(why) => taken.failure = Some(why),
+        });
+        taken
     }
 }
