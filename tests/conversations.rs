@@ -2,8 +2,8 @@
 //!
 //! Each file of a rule holds a table of conversations (`conversations/talk.rs` says how they are told). Every
 //! conversation is told in all shapes of posts, one record at a time and in bursts, with redelivered records, and in
-//! other orders of reading. Expectations are the lines of `Outcome::lines`, complete: what is not expected must not
-//! happen.
+//! other orders of reading; and some to processes on a real broker, on several partitions. Expectations are the lines
+//! of `Outcome::lines`, complete: what is not expected must not happen.
 
 /// The tests of a table.
 macro_rules! tests_of {
@@ -11,6 +11,11 @@ macro_rules! tests_of {
         #[test]
         fn verdicts() {
             crate::check::check($table, crate::check::Asked::Verdicts);
+        }
+
+        #[test]
+        fn stands_among_the_tables() {
+            assert!(crate::TABLES.iter().any(|table| table[0].0 == $table[0].0));
         }
 
         #[test]
@@ -33,6 +38,8 @@ mod harness;
 mod invariants;
 #[path = "conversations/model.rs"]
 mod model;
+#[path = "conversations/on_kafka.rs"]
+mod on_kafka;
 #[path = "conversations/orders.rs"]
 mod orders;
 #[path = "conversations/outcome.rs"]
@@ -41,6 +48,8 @@ mod outcome;
 mod people;
 #[path = "conversations/shapes.rs"]
 mod shapes;
+#[path = "conversations/spread.rs"]
+mod spread;
 #[path = "conversations/talk.rs"]
 mod talk;
 
@@ -76,3 +85,39 @@ mod stock;
 mod waitlist;
 #[path = "conversations/windows.rs"]
 mod windows;
+
+// The broker and the processes of the tests of Kafka, of which these use their part.
+#[allow(dead_code)]
+#[path = "kafka/cluster.rs"]
+mod cluster;
+#[allow(dead_code)]
+#[path = "kafka/flock.rs"]
+mod flock;
+#[allow(dead_code)]
+#[path = "kafka/proxy.rs"]
+mod proxy;
+#[allow(dead_code)]
+#[path = "kafka/secure.rs"]
+mod secure;
+#[allow(dead_code)]
+#[path = "kafka/site.rs"]
+mod site;
+mod support;
+
+/// Every table.
+const TABLES: [talk::Table; 14] = [
+    buys::TABLE,
+    cancels::TABLE,
+    catalogue::TABLE,
+    confirm_forms::TABLE,
+    deletions::TABLE,
+    edits::TABLE,
+    feedback::TABLE,
+    limits::TABLE,
+    own_words::TABLE,
+    sources::TABLE,
+    standing::TABLE,
+    stock::TABLE,
+    waitlist::TABLE,
+    windows::TABLE,
+];

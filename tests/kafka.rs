@@ -32,6 +32,8 @@ mod spread;
 #[path = "kafka/storm.rs"]
 mod storm;
 mod support;
+#[path = "kafka/tls.rs"]
+mod tls;
 #[path = "kafka/trial.rs"]
 mod trial;
 #[path = "kafka/watch.rs"]
@@ -70,7 +72,7 @@ fn one_broker_serves_them_all() {
         network::ends_of_transactions_get_lost_or_come_late(&cluster)
     });
     timed("the_cluster_is_away_for_a_while", || network::the_cluster_is_away_for_a_while(&cluster));
-    timed("tls_where_the_build_has_it", || secure::tls_where_the_build_has_it(&cluster));
+    timed("tls_where_the_build_has_it", || tls::tls_where_the_build_has_it(&cluster));
     timed("mistakes_are_told", || runs::mistakes_are_told(&cluster));
     timed("a_broker_may_be_killed", || promises::a_broker_may_be_killed(&mut cluster));
 }

@@ -158,6 +158,11 @@ pub trait Bus: Send + Sync + 'static {
     /// The committed position of a group, `None` where it never committed.
     fn position(&self, group: &str, at: &TopicPartition) -> Result<Option<Position>, BusError>;
 
+    /// [`Bus::position`] in several partitions, in their order; looked up together where that is cheaper.
+    fn positions(&self, group: &str, all: &[TopicPartition]) -> Result<Vec<Option<Position>>, BusError> {
+        all.iter().map(|at| self.position(group, at)).collect()
+    }
+
     /// An end for whoever stands outside of the program and feeds it: a gateway, a load. In transactions of a worker of
     /// this name, unless the log has a cheaper way.
     fn appender(&self, name: &str) -> Result<Box<dyn Appender>, BusError> {

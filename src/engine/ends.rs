@@ -54,8 +54,9 @@ pub fn drained(
         }
     }
     for (group, _, ends) in &before {
-        for (at, end) in ends {
-            let position = position_of(bus, reader, group, at)?;
+        let all: Vec<TopicPartition> = ends.iter().map(|(at, _)| at.clone()).collect();
+        for ((at, end), position) in ends.iter().zip(bus.positions(group, &all)?) {
+            let position = position.map_or_else(|| reader.beginning(at), |position| Ok(position.offset))?;
             if !reached(reader, at, position, *end)? {
                 return Ok(false);
             }

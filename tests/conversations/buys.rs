@@ -23,7 +23,7 @@ fn open_from_15_to_16(t: &mut Talk) {
     t.linked(BOB);
 }
 
-const TABLE: Table = &[
+pub const TABLE: Table = &[
     ("a native retweet of the offer is only counted", |t| {
         t.linked(ALICE);
         t.retweet(ALICE, "15:01:00", &offer_tweet());

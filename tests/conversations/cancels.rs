@@ -57,7 +57,7 @@ fn gets_it_back(t: &mut Talk) {
     ]);
 }
 
-const TABLE: Table = &[
+pub const TABLE: Table = &[
     ("a cancel tag cancels its offer's", |t| {
         two_wait(t);
         let cancel = t.post(ALICE, "15:08:00", CANCEL);

@@ -13,7 +13,7 @@ fn ordered(t: &mut Talk) {
     t.post(ALICE, "15:01:00", BUY);
 }
 
-const TABLE: Table = &[
+pub const TABLE: Table = &[
     ("the price at the time of the order is paid", |t| {
         ordered(t);
         t.linked(BOB);

@@ -42,7 +42,7 @@ fn verdicts(talk: &Talk) -> Result<(), String> {
     Ok(())
 }
 
-fn as_expected(talk: &Talk, outcome: &Outcome) -> Result<(), String> {
+pub fn as_expected(talk: &Talk, outcome: &Outcome) -> Result<(), String> {
     let mut expected = talk.expected.clone();
     expected.sort();
     let got = outcome.lines();

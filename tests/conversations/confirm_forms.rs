@@ -28,7 +28,7 @@ fn rejected(t: &mut Talk, reason: &str) {
     t.expect(&[&format!("alice gift: ordered > prompted !{reason}"), "alice hears prompt"]);
 }
 
-const TABLE: Table = &[
+pub const TABLE: Table = &[
     ("the contract's example: bare buy, duplicate, a stranger's confirm, manual retweet with comment", |t| {
         let order = ordered(t);
         t.post(ALICE, "15:01:30", "hello? #BuyAmexGiftCard25");

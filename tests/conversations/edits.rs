@@ -7,7 +7,7 @@ use crate::talk::{BUY, CONFIRM, Table};
 
 tests_of!(TABLE);
 
-const TABLE: Table = &[
+pub const TABLE: Table = &[
     ("an edit is the same order", |t| {
         t.linked(ALICE);
         let order = t.post(ALICE, "15:01:00", BUY);

@@ -25,7 +25,7 @@ fn failed_lines(t: &mut Talk) {
     ]);
 }
 
-const TABLE: Table = &[
+pub const TABLE: Table = &[
     ("a prompt that failed cancels, and one direct message says so", |t| {
         ordered(t);
         t.failed(ALICE, "prompt", "15:02:00");

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use pay_by_tweet::config::{OfferSpec, Settings, load_offers};
 use pay_by_tweet::domain::{Span, Time};
-use pay_by_tweet::pipeline::InlinePipeline;
+use pay_by_tweet::pipeline::{InlinePipeline, Record};
 use serde_json::json;
 
 use crate::model::{self, Run};
@@ -34,9 +34,15 @@ pub enum Delivery {
 /// Tells the steps, which may stand in another order than the talk's own. The model must agree with what comes of it.
 pub fn tell(talk: &Talk, steps: &[Step], shape: Shape, pace: Pace, delivery: Delivery) -> Result<Outcome, String> {
     let run = written(talk, steps, shape, pace, delivery)?;
-    let found = model::violations(&settings_of(talk)?, &run);
+    model_agrees(talk, &run)?;
+    Ok(run.outcome)
+}
+
+/// The model has nothing to say against what came of a talk.
+pub fn model_agrees(talk: &Talk, run: &Run) -> Result<(), String> {
+    let found = model::violations(&settings_of(talk)?, run);
     let found: Vec<String> = found.iter().map(|violation| format!("   {violation}")).collect();
-    if found.is_empty() { Ok(run.outcome) } else { Err(found.join("\n")) }
+    if found.is_empty() { Ok(()) } else { Err(found.join("\n")) }
 }
 
 /// What the talk makes the program write.
@@ -45,18 +51,8 @@ pub fn run_of(talk: &Talk) -> Result<Run, String> {
 }
 
 fn written(talk: &Talk, steps: &[Step], shape: Shape, pace: Pace, delivery: Delivery) -> Result<Run, String> {
-    let mut teller = Teller::new(talk, shape, delivery, pace)?;
-    for step in steps {
-        let is_post = matches!(step, Step::Post { .. });
-        if pace == Pace::InBursts && !is_post {
-            teller.run()?;
-        }
-        teller.step(step)?;
-        if pace == Pace::OneByOne || !is_post {
-            teller.run()?;
-        }
-    }
-    teller.run()?;
+    let mut teller = Teller::new(in_process(talk)?, talk, shape, delivery, pace);
+    teller.tell(steps)?;
     if delivery == Delivery::Again {
         teller.repeat_all()?;
     }
@@ -65,13 +61,19 @@ fn written(talk: &Talk, steps: &[Step], shape: Shape, pace: Pace, delivery: Deli
 
 /// The settings of a conversation: the contract's, and what it sets itself.
 pub fn settings_of(talk: &Talk) -> Result<Settings, String> {
-    let mut lines = vec![
-        "topics.partitions = 2".to_owned(),
+    let text = settings_toml(talk, &["topics.partitions = 2".to_owned()]);
+    Settings::of_text(Some((Path::new("conversation.toml"), &text)), std::iter::empty()).map_err(|e| format!("{e}"))
+}
+
+/// The same as a file says it, with lines about the place where it is told.
+pub fn settings_toml(talk: &Talk, of_the_place: &[String]) -> String {
+    let mut lines = of_the_place.to_vec();
+    lines.extend([
         "service.handle = \"AmexSync\"".to_owned(),
         "service.user_id = \"501234567\"".to_owned(),
         "service.freeze_tag = \"FreezeMyCard\"".to_owned(),
         "instance.id = \"conversations\"".to_owned(),
-    ];
+    ]);
     if !talk.settings.contains_key("time.idle_after") {
         lines.push("time.idle_after = \"0s\"".to_owned());
     }
@@ -79,8 +81,76 @@ pub fn settings_of(talk: &Talk) -> Result<Settings, String> {
     for (topic, network) in &talk.sources {
         lines.push(format!("[[sources]]\ntopic = \"{topic}\"\nnetwork = \"{network}\"\nformat = \"x\""));
     }
-    let text = lines.join("\n");
-    Settings::of_text(Some((Path::new("conversation.toml"), &text)), std::iter::empty()).map_err(|e| format!("{e}"))
+    lines.join("\n")
+}
+
+/// The offers file of a conversation.
+pub fn offers_toml(talk: &Talk) -> String {
+    talk.offers.iter().map(as_toml).collect::<Vec<_>>().join("\n")
+}
+
+fn in_process(talk: &Talk) -> Result<InlinePipeline, String> {
+    let sources = match &talk.source_partitions {
+        Some(partitions) => partitions.iter().map(|(topic, p)| (topic.to_string(), *p)).collect(),
+        None => talk.sources.iter().map(|(topic, _)| (topic.to_string(), 0)).collect(),
+    };
+    let (clock, live) = (Time(clock_of(talk)), talk.live_from.is_some());
+    let program = InlinePipeline::with_sources(&settings_of(talk)?, &talk.offers, clock, live, sources);
+    program.map_err(|error| format!("{error:#}"))
+}
+
+/// Replays are read long after.
+fn clock_of(talk: &Talk) -> i64 {
+    talk.live_from.unwrap_or(ms("28 00:00:00"))
+}
+
+/// The program, wherever it runs.
+pub trait Program {
+    fn append(&mut self, topic: &str, partition: u32, key: Option<&[u8]>, value: &[u8]) -> anyhow::Result<()>;
+
+    /// The same in haste.
+    fn feed(&mut self, topic: &str, partition: u32, key: Option<&[u8]>, value: &[u8]) -> anyhow::Result<()> {
+        self.append(topic, partition, key, value)
+    }
+
+    /// Until everything that was appended is consumed, and what came of it.
+    fn run(&mut self) -> anyhow::Result<()>;
+
+    fn advance(&mut self, _: Span) -> anyhow::Result<()> {
+        anyhow::bail!("its clock can't be moved")
+    }
+
+    fn end_of_input(&mut self) -> anyhow::Result<()> {
+        anyhow::bail!("its input has no end")
+    }
+
+    fn records(&self, topic: &str) -> anyhow::Result<Vec<Record>>;
+}
+
+impl Program for InlinePipeline {
+    fn append(&mut self, topic: &str, partition: u32, key: Option<&[u8]>, value: &[u8]) -> anyhow::Result<()> {
+        self.append(topic, partition, key, value)
+    }
+
+    fn feed(&mut self, topic: &str, partition: u32, key: Option<&[u8]>, value: &[u8]) -> anyhow::Result<()> {
+        self.feed(topic, partition, key, value)
+    }
+
+    fn run(&mut self) -> anyhow::Result<()> {
+        self.run()
+    }
+
+    fn advance(&mut self, clock: Span) -> anyhow::Result<()> {
+        self.advance(clock)
+    }
+
+    fn end_of_input(&mut self) -> anyhow::Result<()> {
+        self.end_of_input()
+    }
+
+    fn records(&self, topic: &str) -> anyhow::Result<Vec<Record>> {
+        self.records(topic)
+    }
 }
 
 struct Appended {
@@ -90,8 +160,9 @@ struct Appended {
     value: Vec<u8>,
 }
 
-struct Teller {
-    pipeline: InlinePipeline,
+/// Tells a program the steps of a talk.
+pub struct Teller<P> {
+    program: P,
     shape: Shape,
     delivery: Delivery,
     pace: Pace,
@@ -102,26 +173,31 @@ struct Teller {
     may_lack_replies: bool,
 }
 
-impl Teller {
-    fn new(talk: &Talk, shape: Shape, delivery: Delivery, pace: Pace) -> Result<Teller, String> {
-        let settings = settings_of(talk)?;
-        // Replays are read long after.
-        let clock = talk.live_from.unwrap_or(ms("28 00:00:00"));
-        let sources = match &talk.source_partitions {
-            Some(partitions) => partitions.iter().map(|(topic, p)| (topic.to_string(), *p)).collect(),
-            None => talk.sources.iter().map(|(topic, _)| (topic.to_string(), 0)).collect(),
-        };
-        let live = talk.live_from.is_some();
-        let pipeline = InlinePipeline::with_sources(&settings, &talk.offers, Time(clock), live, sources);
-        let mut pipeline = pipeline.map_err(|error| format!("{error:#}"))?;
-        pipeline.run().map_err(|error| format!("{error:#}"))?;
-        let may_lack_replies = talk.may_lack_replies;
+impl<P: Program> Teller<P> {
+    pub fn new(program: P, talk: &Talk, shape: Shape, delivery: Delivery, pace: Pace) -> Teller<P> {
+        let (clock, may_lack_replies) = (clock_of(talk), talk.may_lack_replies);
         let (appended, told) = (Vec::new(), Vec::new());
-        Ok(Teller { pipeline, shape, delivery, pace, clock, appended, told, may_lack_replies })
+        Teller { program, shape, delivery, pace, clock, appended, told, may_lack_replies }
+    }
+
+    pub fn tell(&mut self, steps: &[Step]) -> Result<(), String> {
+        self.run()?;
+        for (at, step) in steps.iter().enumerate() {
+            let is_post = matches!(step, Step::Post { .. });
+            if self.pace == Pace::InBursts && !is_post {
+                self.run()?;
+            }
+            self.step(step)?;
+            let meanwhile = matches!(steps.get(at + 1), Some(Step::Others { .. }));
+            if (self.pace == Pace::OneByOne || !is_post) && !meanwhile {
+                self.run()?;
+            }
+        }
+        self.run()
     }
 
     fn run(&mut self) -> Result<(), String> {
-        self.pipeline.run().map_err(|error| format!("{error:#}"))
+        self.program.run().map_err(|error| format!("{error:#}"))
     }
 
     fn step(&mut self, step: &Step) -> Result<(), String> {
@@ -132,6 +208,10 @@ impl Teller {
                     Said::Raw(raw) => raw.clone(),
                 };
                 self.append(topic, *partition, None, value)
+            }
+            Step::Others { places, post } => {
+                let value = post.render(self.shape);
+                places.iter().try_for_each(|(topic, partition)| self.append(topic, *partition, None, value.clone()))
             }
             Step::Side { topic, partition, key, value } => {
                 let key = key.clone().map(String::into_bytes);
@@ -152,11 +232,11 @@ impl Teller {
             Step::Clock(time) => {
                 let span = Span(time - self.clock);
                 self.clock = *time;
-                self.pipeline.advance(span).map_err(|error| format!("{error:#}"))?;
+                self.program.advance(span).map_err(|error| format!("{error:#}"))?;
                 Ok(())
             }
             Step::EndOfInput => {
-                self.pipeline.end_of_input().map_err(|error| format!("{error:#}"))?;
+                self.program.end_of_input().map_err(|error| format!("{error:#}"))?;
                 Ok(())
             }
         }
@@ -166,8 +246,8 @@ impl Teller {
         let times = if self.delivery == Delivery::Again { 2 } else { 1 };
         for _ in 0..times {
             let appended = match self.pace {
-                Pace::OneByOne => self.pipeline.append(topic, partition, key.as_deref(), &value),
-                Pace::InBursts => self.pipeline.feed(topic, partition, key.as_deref(), &value),
+                Pace::OneByOne => self.program.append(topic, partition, key.as_deref(), &value),
+                Pace::InBursts => self.program.feed(topic, partition, key.as_deref(), &value),
             };
             appended.map_err(|error| format!("{error:#}"))?;
         }
@@ -179,7 +259,7 @@ impl Teller {
     fn repeat_all(&mut self) -> Result<(), String> {
         for Appended { topic, partition, key, value } in std::mem::take(&mut self.appended) {
             if topic != "offers" {
-                let appended = self.pipeline.append(&topic, partition, key.as_deref(), &value);
+                let appended = self.program.append(&topic, partition, key.as_deref(), &value);
                 appended.map_err(|error| format!("{error:#}"))?;
                 self.run()?;
             }
@@ -205,11 +285,15 @@ impl Teller {
         Ok((reply, account))
     }
 
-    fn records(&self, topic: &str) -> Result<Vec<pay_by_tweet::pipeline::Record>, String> {
-        self.pipeline.records(topic).map_err(|error| format!("{error:#}"))
+    fn records(&self, topic: &str) -> Result<Vec<Record>, String> {
+        self.program.records(topic).map_err(|error| format!("{error:#}"))
     }
 
-    fn outcome(&self) -> Result<Outcome, String> {
+    pub fn into_program(self) -> P {
+        self.program
+    }
+
+    pub fn outcome(&self) -> Result<Outcome, String> {
         let mut outcome = Outcome::default();
         for topic in OUTPUTS {
             outcome.add(topic, self.records(topic)?)?;
@@ -217,7 +301,7 @@ impl Teller {
         Ok(outcome)
     }
 
-    fn written(&self) -> Result<Run, String> {
+    pub fn written(&self) -> Result<Run, String> {
         let outcome = self.outcome()?;
         Ok(Run { inbox: self.records("accounts.inbox")?, offers: self.records("offers.inbox")?, outcome })
     }
@@ -225,10 +309,9 @@ impl Teller {
 
 /// What the program says against the conversation's offers file, if it refuses it.
 pub fn refusal_of(talk: &Talk) -> Option<String> {
-    let offers: Vec<String> = talk.offers.iter().map(as_toml).collect();
     let folder = tempfile::tempdir().expect("a folder for the offers file");
     let file = folder.path().join("offers.toml");
-    std::fs::write(&file, offers.join("\n")).expect("the offers file can be written");
+    std::fs::write(&file, offers_toml(talk)).expect("the offers file can be written");
     let settings = settings_of(talk).expect("the settings are sound");
     load_offers(&file, &settings).err().map(|errors| errors.to_string())
 }

@@ -18,7 +18,7 @@ fn with_bracelet(t: &mut Talk) {
     t.linked(ALICE);
 }
 
-const TABLE: Table = &[
+pub const TABLE: Table = &[
     ("as many as may wait, and no more", |t| {
         t.set("limits.pending_per_account", "2");
         with_bracelet(t);

@@ -13,7 +13,7 @@ fn linked_says(t: &mut Talk, words: &[&str]) {
     }
 }
 
-const TABLE: Table = &[
+pub const TABLE: Table = &[
     ("case is folded", |t| {
         linked_says(t, &["#BUYAMEXGIFTCARD25", "#confirmamexgiftcard25"]);
         t.buys_the_gift(ALICE);

@@ -18,6 +18,9 @@ pub const STRANGER: User = User { id: 77, handle: "someoneelse" };
 /// Says nothing that matters and thereby moves event time.
 pub const NOISE: User = User { id: 99, handle: "noise" };
 
+/// Whoever posts on the other partitions meanwhile.
+pub const PASSER_BY: User = User { id: 123456789, handle: "passerby" };
+
 const EVERYBODY: [User; 7] = [ALICE, BOB, CAROL, SERVICE, MERCHANT, STRANGER, NOISE];
 
 /// `alice` for her account's id; accounts of other networks are told by network and handle.

@@ -38,7 +38,7 @@ fn expired(t: &mut Talk) {
     t.expect(&["alice gift: ordered > prompted > expired", "alice hears prompt, expired"]);
 }
 
-const TABLE: Table = &[
+pub const TABLE: Table = &[
     ("a lagging source expires nobody", |t| {
         two_partitions(t);
         t.on("tweets", 1);

@@ -17,7 +17,7 @@ fn cancelled(t: &mut Talk, reason: &str) {
     t.expect(&[&format!("alice gift: ordered > prompted > cancelled({reason})"), "alice hears prompt, cancelled"]);
 }
 
-const TABLE: Table = &[
+pub const TABLE: Table = &[
     ("who is not linked is told so once per offer", |t| {
         t.post(ALICE, "15:01:00", BUY);
         t.post(ALICE, "15:07:00", BUY);

@@ -12,7 +12,7 @@ fn quantity(t: &mut Talk, quantity: i64) {
     }
 }
 
-const TABLE: Table = &[
+pub const TABLE: Table = &[
     ("two buyers for the last unit", |t| {
         quantity(t, 1);
         t.post(ALICE, "15:01:00", BUY);

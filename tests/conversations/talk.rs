@@ -23,6 +23,11 @@ pub enum Step {
         time: i64,
         value: Said,
     },
+    /// The same post of somebody who says nothing that matters, in several places, while the step before is read.
+    Others {
+        places: Vec<(String, u32)>,
+        post: Box<Post>,
+    },
     /// A record of a side input, or a heartbeat.
     Side {
         topic: String,
@@ -248,7 +253,8 @@ impl Talk {
     pub fn long_after(&self) -> Vec<Step> {
         let mut after = Talk::new();
         after.lateness = self.lateness;
-        for (topic, partition) in self.source_partitions.clone().unwrap_or(vec![("tweets", 0)]) {
+        let first_ones = || self.sources.iter().map(|(topic, _)| (*topic, 0)).collect();
+        for (topic, partition) in self.source_partitions.clone().unwrap_or_else(first_ones) {
             after.on(topic, partition);
             after.watermark("16 00:00:00");
         }

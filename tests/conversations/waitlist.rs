@@ -24,7 +24,7 @@ fn bob_buys_from_the_line(t: &mut Talk) {
     ]);
 }
 
-const TABLE: Table = &[
+pub const TABLE: Table = &[
     ("freed by expiry: the window counts from the deadline that freed it", |t| {
         bob_waits(t, 1);
         t.watermark("15:17:00.001");

@@ -24,7 +24,7 @@ fn late_for_the_first(t: &mut Talk) {
     t.expect(&["alice gift: ordered > prompted !late", "alice gift: ordered > prompted", "alice hears prompt, prompt"]);
 }
 
-const TABLE: Table = &[
+pub const TABLE: Table = &[
     ("a confirm in the deadline's own millisecond pays", |t| {
         ordered(t);
         t.post(ALICE, "15:17:00.000", CONFIRM);

@@ -17,10 +17,11 @@ const NO_KEY: &str = "";
 
 impl Outputs {
     pub fn of_log(bus: &dyn Bus) -> Outputs {
-        Outputs::of(|topic| {
-            let records = read_all(bus, topic).expect("the log is readable");
-            records.iter().map(line_of).collect()
-        })
+        Outputs::of_records(|topic| read_all(bus, topic).expect("the log is readable"))
+    }
+
+    pub fn of_records(mut records: impl FnMut(&str) -> Vec<Record>) -> Outputs {
+        Outputs::of(|topic| records(topic).iter().map(line_of).collect())
     }
 
     /// `lines` gives a topic's records as `tap` prints them.
@@ -64,6 +65,13 @@ impl Outputs {
 
     /// Panics with the first differences.
     pub fn assert_same(&self, other: &Outputs, what: &str) {
+        if let Some(difference) = self.difference(other) {
+            panic!("{what}: {difference}");
+        }
+    }
+
+    /// The first differences.
+    pub fn difference(&self, other: &Outputs) -> Option<String> {
         for (topic, keys) in &self.0 {
             let others = &other.0[topic];
             let mut all: Vec<&String> = keys.keys().chain(others.keys()).collect();
@@ -71,14 +79,12 @@ impl Outputs {
             all.dedup();
             let different: Vec<&String> = all.into_iter().filter(|key| keys.get(*key) != others.get(*key)).collect();
             if let Some(key) = different.first() {
-                panic!(
-                    "{what}: {topic} differs for {} keys; {key}:\n{:#?}\nagainst\n{:#?}",
-                    different.len(),
-                    keys.get(*key),
-                    others.get(*key)
-                );
+                let (ours, theirs) = (keys.get(*key), others.get(*key));
+                let count = different.len();
+                return Some(format!("{topic} differs for {count} keys; {key}:\n{ours:#?}\nagainst\n{theirs:#?}"));
             }
         }
+        None
     }
 }
 

@@ -144,12 +144,12 @@ impl<'a> Admin<'a> {
         for (group, topics) in inputs {
             let mut list = TopicPartitionList::new();
             for topic in topics {
-                for partition in 0..self.kafka.partitions(topic)? {
-                    let at = TopicPartition::new(topic, partition);
-                    if patiently(|| self.kafka.position(group, &at))?.is_none() {
-                        let first = Position { offset: reader.beginning(&at)?, note: String::new() };
-                        list_of(&mut list, &self.kafka.shared.names.physical(topic), partition, &first);
-                    }
+                let all = 0..self.kafka.partitions(topic)?;
+                let all: Vec<_> = all.map(|partition| TopicPartition::new(topic, partition)).collect();
+                let positions = patiently(|| self.kafka.positions(group, &all))?;
+                for (at, _) in all.iter().zip(positions).filter(|(_, position)| position.is_none()) {
+                    let first = Position { offset: reader.beginning(at)?, note: String::new() };
+                    list_of(&mut list, &self.kafka.shared.names.physical(topic), at.partition, &first);
                 }
             }
             if list.count() > 0 {

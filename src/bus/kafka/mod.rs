@@ -38,6 +38,7 @@ use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::metadata::Metadata;
+use rdkafka::topic_partition_list::TopicPartitionListElem;
 
 use self::appender::KafkaAppender;
 use self::clients::{Clients, Isolation, Quiet, refusal};
@@ -144,15 +145,23 @@ impl Bus for Kafka {
     }
 
     fn position(&self, group: &str, at: &TopicPartition) -> Result<Option<Position>, BusError> {
+        Ok(self.positions(group, std::slice::from_ref(at))?.pop().flatten())
+    }
+
+    fn positions(&self, group: &str, all: &[TopicPartition]) -> Result<Vec<Option<Position>>, BusError> {
         let onlooker = self.shared.onlooker(group)?;
         let mut list = TopicPartitionList::new();
-        list.add_partition(&self.shared.names.physical(&at.topic), at.partition as i32);
-        let committed = onlooker.committed_offsets(list, CALL_WAIT).map_err(unavailable)?;
-        match committed.elements().first().map(committed_of) {
-            Some(Ok(Committed::At(position))) => Ok(Some(position)),
-            Some(Ok(Committed::Nowhere)) | None => Ok(None),
-            Some(Err(why)) => Err(unavailable(why)),
+        for at in all {
+            list.add_partition(&self.shared.names.physical(&at.topic), at.partition as i32);
         }
+        // The answer keeps the order of the question.
+        let committed = onlooker.committed_offsets(list, CALL_WAIT).map_err(unavailable)?;
+        let position = |element: &TopicPartitionListElem<'_>| match committed_of(element) {
+            Ok(Committed::At(position)) => Ok(Some(position)),
+            Ok(Committed::Nowhere) => Ok(None),
+            Err(why) => Err(unavailable(why)),
+        };
+        committed.elements().iter().map(position).collect()
     }
 
     fn appender(&self, name: &str) -> Result<Box<dyn Appender>, BusError> {
