@@ -5,7 +5,7 @@
 //! ```
 //!
 //! `to` holds the states in which the purchase may end, `[]`: there must be no purchase. `reason` and `confirm_post`
-//! are null where they don't matter. The last line, `{"end":{"conversations":N}}`, tells a whole file from a torn one.
+//! are null where they don't matter; `confirm_post` matters only if the purchase was paid. The last line, `{"end":{"conversations":N}}`, tells a whole file from a torn one.
 //! It may tell `confirm_window_ms` and `reply_grace_ms` too, by which all of this came: a load can shorten them.
 
 use std::io::{BufRead, Read, Seek, SeekFrom};
@@ -143,9 +143,10 @@ impl Conversation {
         found.check(Invariant::I9, self.reason.is_none() || self.reason == life.reason, whose, || {
             format!("the reason is {:?}, by the truth file {:?}", life.reason, self.reason)
         });
-        let confirm = self.confirm_post.as_deref().and_then(parse_id);
-        found.check(Invariant::I1, confirm.is_none() || confirm == life.confirm_post(), whose, || {
-            format!("paid by post {:?}, by the truth file {confirm:?}", life.confirm_post())
+        // Whether it had to be paid is told by its end.
+        let (confirm, paid_by) = (self.confirm_post.as_deref().and_then(parse_id), life.confirm_post());
+        found.check(Invariant::I1, confirm.is_none() || paid_by.is_none() || confirm == paid_by, whose, || {
+            format!("paid by post {paid_by:?}, by the truth file {confirm:?}")
         });
         true
     }

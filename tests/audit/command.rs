@@ -66,9 +66,31 @@ fn truths(house: &House, folder: &Path) {
     json_of(&audit(house, &["--json", "--truth", &path.display().to_string()]), 1);
     let missing = json_of(&told(&nobodys.replace("[]", "[\"fulfilled\"]"), 1), 1);
     assert_eq!(missing["conversations"][0]["account"], "twitter:7", "{missing}");
+    // Where several ends are allowed, only the one that pays has a confirm.
+    let ordered = ordered_in_vain(house);
+    let (account, offer, post) = (&ordered["account"], &ordered["offer"], &ordered["post"]);
+    let to = r#"["fulfilled","expired"]"#;
+    let either = format!(
+        r#"{{"account":{account},"offer":{offer},"order_post":{post},"to":{to},"reason":null,"confirm_post":"1"}}"#
+    );
+    let judged = json_of(&told(&either, 1), 1).to_string();
+    assert!(judged.contains("no conversation of the truth file") && !judged.contains("paid by post"), "{judged}");
     let torn = told(nobodys, 2);
     assert!(!torn.status.success() && String::from_utf8_lossy(&torn.stderr).contains("torn"));
     assert_eq!(audit(house, &["--truth", "/nowhere"]).status.code(), Some(EXIT_CONFIG));
+}
+
+/// The first event of a purchase that expired.
+fn ordered_in_vain(house: &House) -> Value {
+    let mut tap = Command::new(PROGRAM);
+    let tap =
+        tap.args(["tap", "purchases.events", "--config"]).arg(&house.config).output().expect("the program starts");
+    let lines = tap.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let events = lines.map(|line| serde_json::from_slice::<Value>(line).expect("tap prints JSON")["value"].clone());
+    let events: Vec<Value> = events.collect();
+    let expired = events.iter().find(|event| event["to"] == "expired").expect("something expires");
+    let of_it = |event: &&Value| event["purchase"] == expired["purchase"];
+    events.iter().find(of_it).expect("it is one of them").clone()
 }
 
 /// Lets the program consume a firehose.

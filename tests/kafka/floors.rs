@@ -32,12 +32,15 @@ pub fn program_against_a_consumer_that_does_nothing(cluster: &Cluster) {
     for round in 0..rounds {
         let site = Site::on(&house.config, cluster, &format!("cost-{round}."));
         let bytes = fill(&site, &house, posts);
-        let least = [(); 2].map(|()| raw::read(&site, "tweets", PARTITIONS).cpu);
+        let nothing = || raw::read(&site, "tweets", PARTITIONS).cpu;
+        let before = [nothing(), nothing()];
         let mut flock = Flock::start(&site, 1);
         flock.await_drained();
         let program = flock.cpu_seconds(0);
         flock.stop();
-        let least = (least[0] + least[1]) / 2.0;
+        let mut each = [before[0], before[1], nothing()];
+        println!("nothing done: {each:.2?} CPU s");
+        let least = median(&mut each);
         println!(
             "{posts} posts, {:.1} GB: nothing done {least:.2} CPU s, {:.0} posts a CPU s; the program {program:.2} CPU s, \
              {:.0} posts a CPU s; ratio {:.3}",

@@ -40,6 +40,7 @@ pub fn processes_come_and_go(cluster: &Cluster) {
     let site = Site::on(&house.config, cluster, "storm.");
     let mut flock = Flock::start(&site, 3);
     let mut crowd = Crowd::new(&site, pending);
+    flock.await_drained();
     let begun = Instant::now();
     crowd.order(pending, BOUGHT_WITHIN_MS * 1_000 / pending.max(1));
     flock.await_drained();

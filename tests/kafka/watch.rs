@@ -12,6 +12,9 @@ use serde_json::Value;
 use super::support::firehose::Words;
 use super::trial::Feed;
 
+/// A look at all replies costs next to nothing.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
+
 /// Appends the posts at an even pace, whatever the program does; those that are due at once together.
 pub fn pace(feed: &mut Feed<'_>, within: Duration, watch: &Watch) {
     let begun = Instant::now();
@@ -61,26 +64,27 @@ fn watch(log: &dyn Bus, tweeted: &Mutex<HashMap<u64, Instant>>, over: &AtomicBoo
     let mut waits = Histogram::new(3).expect("three digits are allowed");
     let mut reader = log.reader().expect("the cluster is up");
     let count = log.partitions("replies").expect("it is there");
-    let mut positions: Vec<u64> = vec![0; count as usize];
+    let all: Vec<TopicPartition> = (0..count).map(|partition| TopicPartition::new("replies", partition)).collect();
+    let mut positions: Vec<(TopicPartition, u64)> = all.iter().map(|at| (at.clone(), 0)).collect();
     loop {
-        // Looked at before the last round, so that nothing is left behind.
         let last = over.load(Ordering::Acquire);
-        for (partition, position) in positions.iter_mut().enumerate() {
-            let at = TopicPartition::new("replies", partition as u32);
-            let mut seen = Vec::new();
-            let next = reader.read(&at, *position, Budget::BULK, &mut |record| {
-                seen.push(serde_json::from_slice::<Value>(record.value.unwrap_or_default()).expect("replies are JSON"));
-            });
-            *position = next.expect("the cluster is up");
-            for reply in seen.iter().filter(|reply| reply["kind"] == "prompt") {
-                let id = reply["in_reply_to"].as_str().and_then(|id| id.parse().ok()).expect("it answers a post");
-                let due = tweeted.lock().expect("nobody panics with it").remove(&id);
-                let due = due.unwrap_or_else(|| panic!("a second prompt, or one to nothing: {reply}"));
-                waits.record(due.elapsed().as_millis() as u64).expect("it is in range");
-            }
+        let mut seen = Vec::new();
+        let read = reader.read_all(&mut positions, Budget::BULK, &mut |_, record| {
+            seen.push(serde_json::from_slice::<Value>(record.value.unwrap_or_default()).expect("replies are JSON"));
+        });
+        read.expect("the cluster is up");
+        for reply in seen.iter().filter(|reply| reply["kind"] == "prompt") {
+            let id = reply["in_reply_to"].as_str().and_then(|id| id.parse().ok()).expect("it answers a post");
+            let due = tweeted.lock().expect("nobody panics with it").remove(&id);
+            let due = due.unwrap_or_else(|| panic!("a second prompt, or one to nothing: {reply}"));
+            waits.record(due.elapsed().as_millis() as u64).expect("it is in range");
         }
         if last {
-            return waits;
+            let ends = reader.ends(&all).expect("the cluster is up");
+            if positions.iter().zip(ends).all(|((_, position), end)| *position >= end) {
+                return waits;
+            }
         }
+        std::thread::sleep(LOOK_EVERY);
     }
 }
