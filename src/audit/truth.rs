@@ -5,8 +5,9 @@
 //! ```
 //!
 //! `to` holds the states in which the purchase may end, `[]`: there must be no purchase. `reason` and `confirm_post`
-//! are null where they don't matter; `confirm_post` matters only if the purchase was paid. The last line, `{"end":{"conversations":N}}`, tells a whole file from a torn one.
-//! It may tell `confirm_window_ms` and `reply_grace_ms` too, by which all of this came: a load can shorten them.
+//! are null where they don't matter; `confirm_post` matters only if the purchase was paid. The last line,
+//! `{"end":{"conversations":N}}`, tells a whole file from a torn one. It may tell `confirm_window_ms` and
+//! `reply_grace_ms` too, by which all of this came: a load can shorten them.
 
 use std::io::{BufRead, Read, Seek, SeekFrom};
 
