@@ -3,7 +3,7 @@
 
 use anyhow::Context;
 
-use crate::bus::{Appender, Budget, Bus, OutRecord, Reader, TopicPartition};
+use crate::bus::{Appender, Budget, Bus, OutRecord, Reader, TopicPartition, ends_of};
 
 /// Writes records into input topics.
 pub struct Writer {
@@ -33,11 +33,7 @@ impl Outputs {
         let mut reader = bus.reader()?;
         let mut positions = Vec::new();
         for topic in topics {
-            for partition in 0..bus.partitions(topic)? {
-                let at = TopicPartition::new(topic, partition);
-                let end = reader.end(&at)?;
-                positions.push((at, end));
-            }
+            positions.extend(ends_of(bus, &mut *reader, topic)?);
         }
         Ok(Outputs { reader, positions })
     }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::accounts::{self, AccountsStage};
 use crate::bus::embedded::{Embedded, EmbeddedOptions, Fsync};
-use crate::bus::{Budget, Bus, BusError, BusWorker, CommitState, OutRecord, TopicPartition, WorkerSpec};
+use crate::bus::{Budget, Bus, BusError, BusWorker, CommitState, OutRecord, TopicPartition, WorkerSpec, ends_of};
 use crate::clock::{Clock, VirtualClock};
 use crate::config::{self, IdleBy, OfferSpec, Settings};
 use crate::domain::{Offer, Span, Time};
@@ -400,14 +400,12 @@ pub fn restored<St: Stage>(
 pub fn read_all(bus: &dyn Bus, topic: &str) -> anyhow::Result<Vec<Record>> {
     let mut reader = bus.reader()?;
     let mut all = Vec::new();
-    for partition in 0..bus.partitions(topic)? {
-        let at = TopicPartition::new(topic, partition);
-        let end = reader.end(&at)?;
+    for (at, end) in ends_of(bus, &mut *reader, topic)? {
         let mut position = reader.beginning(&at)?;
         while position < end {
             position = reader.read(&at, position, Budget::BULK, &mut |record| {
                 all.push(Record {
-                    partition,
+                    partition: at.partition,
                     offset: record.offset,
                     key: record.key.map(<[u8]>::to_vec),
                     value: record.value.map(<[u8]>::to_vec),

@@ -281,8 +281,7 @@ fn the_running_service_wants_a_key_and_is_waited_for(browser: &Browser) {
     browser.until("it operates", "!document.querySelector('#operate').hidden && document.querySelector('#tiles dd')");
     assert_eq!(browser.script("return document.querySelector('#tab-play').hidden"), true);
     browser.until("the stages", "/ready/.test(document.querySelector('#tiles').innerText)");
-    // The page asked whether there is a demo; that there is none is an answer.
-    browser.console();
+    no_error_on_the_console(browser);
     browser.script("document.querySelector('#account').focus()");
     browser.press(&["7", "\u{e007}"]);
     browser.until("it asks for a key", "document.querySelector('#key').open");

@@ -155,6 +155,13 @@ pub trait Bus: Send + Sync + 'static {
     /// Number of partitions of a topic.
     fn partitions(&self, topic: &str) -> Result<u32, BusError>;
 
+    /// All partitions of a topic, in order.
+    fn all_of(&self, topic: &str) -> Result<Vec<TopicPartition>, BusError> {
+        let topic: Arc<str> = Arc::from(topic);
+        let at = |partition| TopicPartition { topic: topic.clone(), partition };
+        Ok((0..self.partitions(&topic)?).map(at).collect())
+    }
+
     /// The committed position of a group, `None` where it never committed.
     fn position(&self, group: &str, at: &TopicPartition) -> Result<Option<Position>, BusError>;
 
@@ -292,7 +299,7 @@ impl RecordRef<'_> {
 
 /// The ends of all partitions of a topic.
 pub fn ends_of(bus: &dyn Bus, reader: &mut dyn Reader, topic: &str) -> Result<Vec<(TopicPartition, u64)>, BusError> {
-    let all: Vec<_> = (0..bus.partitions(topic)?).map(|partition| TopicPartition::new(topic, partition)).collect();
+    let all = bus.all_of(topic)?;
     let ends = reader.ends(&all)?;
     Ok(all.into_iter().zip(ends).collect())
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::bus::kafka::admin::Admin;
-use crate::bus::{Bus, BusError, ends_of};
+use crate::bus::{Bus, BusError};
 use crate::config::{BusKind, ConfigErrors, Settings};
 use crate::log::{ensure_topics, inputs, open_kafka};
 use crate::pipeline::Producer;
@@ -93,10 +93,9 @@ fn probe(settings: &Settings) -> Result<String, BusError> {
     let mut reader = kafka.reader()?;
     for (group, topics) in inputs(settings) {
         for topic in &topics {
-            for (at, _) in ends_of(&kafka, &mut *reader, topic)? {
-                kafka.position(&group, &at)?;
-                partitions += 1;
-            }
+            let all = kafka.all_of(topic)?;
+            reader.ends(&all)?;
+            partitions += kafka.positions(&group, &all)?.len();
         }
     }
     drop(Producer::new(&kafka, "check")?);

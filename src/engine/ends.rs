@@ -1,7 +1,7 @@
 //! Whether a group has consumed a partition up to an end. Offsets have gaps, so a position may stay short of the end
 //! for ever: what counts is that no committed record and no open transaction lies between.
 
-use crate::bus::{Budget, Bus, BusError, Reader, TopicPartition, ends_of};
+use crate::bus::{Budget, Bus, BusError, Position, Reader, TopicPartition, ends_of};
 use crate::domain::Time;
 
 /// A glance: enough to see whether there is a record at all.
@@ -33,10 +33,22 @@ pub fn first_unread(
 
 /// Where a group stands in a partition; at the beginning if it never committed.
 pub fn position_of(bus: &dyn Bus, reader: &mut dyn Reader, group: &str, at: &TopicPartition) -> Result<u64, BusError> {
-    match bus.position(group, at)? {
-        Some(position) => Ok(position.offset),
-        None => reader.beginning(at),
-    }
+    or_beginning(reader, at, bus.position(group, at)?)
+}
+
+/// [`position_of`] in several partitions, in their order.
+pub fn positions_of(
+    bus: &dyn Bus,
+    reader: &mut dyn Reader,
+    group: &str,
+    all: &[TopicPartition],
+) -> Result<Vec<u64>, BusError> {
+    let positions = bus.positions(group, all)?;
+    all.iter().zip(positions).map(|(at, position)| or_beginning(reader, at, position)).collect()
+}
+
+fn or_beginning(reader: &mut dyn Reader, at: &TopicPartition, position: Option<Position>) -> Result<u64, BusError> {
+    position.map_or_else(|| reader.beginning(at), |position| Ok(position.offset))
 }
 
 /// Whether every group has consumed all of its topics, as of one moment: the ends are read, then the positions, then
@@ -55,8 +67,7 @@ pub fn drained(
     }
     for (group, _, ends) in &before {
         let all: Vec<TopicPartition> = ends.iter().map(|(at, _)| at.clone()).collect();
-        for ((at, end), position) in ends.iter().zip(bus.positions(group, &all)?) {
-            let position = position.map_or_else(|| reader.beginning(at), |position| Ok(position.offset))?;
+        for ((at, end), position) in ends.iter().zip(positions_of(bus, reader, group, &all)?) {
             if !reached(reader, at, position, *end)? {
                 return Ok(false);
             }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Shown;
 use super::access::Authorized;
 use super::answer::{ApiError, json};
-use crate::bus::{Bus, BusError, TopicPartition};
+use crate::bus::{Bus, BusError};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,8 +48,7 @@ pub async fn ends(
 fn look_up(bus: &dyn Bus, topic: &str, group: Option<&str>) -> Result<Ends, BusError> {
     let mut reader = bus.reader()?;
     let mut partitions = Vec::new();
-    for partition in 0..bus.partitions(topic)? {
-        let at = TopicPartition::new(topic, partition);
+    for at in bus.all_of(topic)? {
         let position = group.map(|group| bus.position(group, &at)).transpose()?.flatten();
         let position = position.map(|position| position.offset);
         partitions.push(PartitionEnds { begin: reader.beginning(&at)?, end: reader.end(&at)?, position });

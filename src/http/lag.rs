@@ -7,9 +7,9 @@ use std::sync::Arc;
 use super::HttpState;
 use super::sample::{StageSample, TopicLag};
 use super::watch::STAGES;
-use crate::bus::{Bus, BusError, Reader, TopicPartition, ends_of};
+use crate::bus::{Bus, BusError, Reader, TopicPartition};
 use crate::domain::Time;
-use crate::engine::ends::{first_unread, position_of};
+use crate::engine::ends::{first_unread, positions_of};
 use crate::engine::worker::group_of;
 use crate::screen::side::SIDE_INPUTS;
 use crate::telemetry;
@@ -98,11 +98,10 @@ fn look_at(
     let group = group_of(stage);
     let mut lags = BTreeMap::new();
     for topic in topics {
-        let mut positions = Vec::new();
-        for partition in 0..bus.partitions(topic)? {
-            positions.push(position_of(bus, reader, &group, &TopicPartition::new(topic, partition))?);
-        }
-        for (from, (at, end)) in positions.into_iter().zip(ends_of(bus, reader, topic)?) {
+        let all = bus.all_of(topic)?;
+        let positions = positions_of(bus, reader, &group, &all)?;
+        let ends = reader.ends(&all)?;
+        for ((at, from), end) in all.into_iter().zip(positions).zip(ends) {
             let lag = lag_between(reader, &at, from, end, now)?;
             lags.insert(at, lag);
         }

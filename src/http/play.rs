@@ -1,9 +1,7 @@
-//! `/v1/demo`: the simulated network of the demo, for the page. Where no demo runs there is nothing at these paths.
+//! `/v1/demo`: the simulated network of the demo, for the page. Where no demo runs nothing is told (204) or done (404).
 //!
 //! `GET /v1/demo` tells how everything stands; `POST /v1/demo/{act}` does something as the person in front of the page,
 //! with the act's fields as a JSON object. What comes of it is told by `demo` events.
-
-use std::sync::Arc;
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -11,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Shown;
-use super::access::{Authorized, is_of_this_page};
+use super::access::{Authorized, MaybeAuthorized, is_of_this_page};
 use super::answer::{ApiError, json as answer};
 
 /// What the person in front of the page does. Posts are named by their ids, decimal strings.
@@ -62,8 +60,12 @@ pub trait Play: Send + Sync {
 /// The longest body of an act.
 pub const ACT_BYTES_MAX: usize = 16 << 10;
 
-pub async fn state(_: Authorized, served: Shown) -> Result<HttpResponse, ApiError> {
-    let play = play_of(&served)?;
+/// Nothing (204), to whoever asks, where no demo runs: the page asks every server, and a browser shows refusals.
+pub async fn state(served: Shown, authorized: MaybeAuthorized) -> Result<HttpResponse, ApiError> {
+    let Some(play) = served.state.play.clone() else { return Ok(HttpResponse::NoContent().finish()) };
+    if !authorized.0 {
+        return Err(ApiError::unauthorized("the demo answers by its loopback address only"));
+    }
     let state = web::block(move || play.state()).await;
     let state = state.map_err(|error| ApiError::unavailable(error.to_string()))?;
     Ok(answer(&state.map_err(ApiError::unavailable)?))
@@ -76,7 +78,8 @@ pub async fn act(
     name: web::Path<String>,
     body: web::Bytes,
 ) -> Result<HttpResponse, ApiError> {
-    let play = play_of(&served)?;
+    let play = served.state.play.clone();
+    let play = play.ok_or_else(|| ApiError::not_found("no demo runs here; start one with `demo`"))?;
     // Another site's page can make a browser send forms and plain text to this address, but not JSON.
     let is_json = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     if !is_json.is_some_and(|kind| kind.starts_with("application/json")) || !is_of_this_page(&request) {
@@ -89,10 +92,6 @@ pub async fn act(
     let done = web::block(move || play.act(act)).await;
     let done = done.map_err(|error| ApiError::unavailable(error.to_string()))?;
     Ok(answer(&done.map_err(ApiError::bad_request)?))
-}
-
-fn play_of(served: &Shown) -> Result<Arc<dyn Play>, ApiError> {
-    served.state.play.clone().ok_or_else(|| ApiError::not_found("no demo runs here; start one with `demo`"))
 }
 
 fn home() -> String {

@@ -25,7 +25,7 @@ mod hold;
 mod meter;
 mod moment;
 mod pool;
-mod process;
+pub mod process;
 mod report;
 mod run;
 mod shape;
@@ -44,7 +44,7 @@ pub use run::{DryRun, Finished, dry_run, run};
 pub use shape::{Segment, Shape};
 pub use truth::{Line, Truth};
 
-use crate::bus::{Budget, Bus, BusError, TopicPartition};
+use crate::bus::{Budget, Bus, BusError, ends_of};
 use crate::config::{PostFormat, Settings};
 use crate::domain::{Network, Span};
 
@@ -127,20 +127,16 @@ pub const BACKLOG_SPAN: Duration = Duration::from_secs(30);
 pub fn may_load(bus: &dyn Bus, topic: &str) -> Result<bool, BusError> {
     let mut reader = bus.reader()?;
     let mut ours = false;
-    for partition in 0..bus.partitions("offers")? {
-        let at = TopicPartition::new("offers", partition);
-        let (mut position, end) = (reader.beginning(&at)?, reader.end(&at)?);
+    for (at, end) in ends_of(bus, &mut *reader, "offers")? {
+        let mut position = reader.beginning(&at)?;
         while position < end {
             let is_ours = |key: &[u8]| GOODS.iter().any(|goods| goods.id.as_bytes() == key);
             position =
                 reader.read(&at, position, Budget::BULK, &mut |record| ours |= record.key.is_some_and(is_ours))?;
         }
     }
-    let mut posts = 0;
-    for partition in 0..bus.partitions(topic)? {
-        posts += reader.end(&TopicPartition::new(topic, partition))?;
-    }
-    Ok(ours || posts == 0)
+    let posts = ends_of(bus, &mut *reader, topic)?;
+    Ok(ours || posts.iter().all(|(_, end)| *end == 0))
 }
 
 impl Options {

@@ -355,7 +355,7 @@ impl<P: Program> Load<'_, P> {
 
     fn cost(&self) -> Cost {
         Cost {
-            process_cpu_s: process::cpu_seconds(),
+            process_cpu_s: process::cpu_seconds("self"),
             generator_cpu_s: process::thread_cpu_seconds(),
             watcher_cpu_s: self.shared.cpu_us.load(Ordering::Relaxed) as f64 / 1e6,
         }
@@ -364,7 +364,7 @@ impl<P: Program> Load<'_, P> {
     fn report(&self, stretch: Stretch, judgement: Judgement) -> Report {
         let meter = lock(&self.shared.meter);
         let latencies = [Way::TweetToPrompt, Way::ConfirmToPayment, Way::TweetToPayment].map(|way| meter.latency(way));
-        Report::new(self.options, stretch, latencies, judgement, process::peak_resident_bytes())
+        Report::new(self.options, stretch, latencies, judgement, process::peak_resident_bytes("self"))
     }
 }
 

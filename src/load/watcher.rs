@@ -14,7 +14,7 @@ use super::meter::{Meter, Way};
 use super::moment::{Moment, Watch};
 use super::process;
 use crate::bus::{Bus, BusError, Reader, TopicPartition};
-use crate::engine::ends::{first_unread, position_of, reached};
+use crate::engine::ends::{first_unread, positions_of, reached};
 use crate::engine::worker::group_of;
 use crate::outside::Outputs;
 
@@ -135,15 +135,12 @@ fn read_reply(value: &[u8]) -> Option<(Heard, bool)> {
 
 impl<'a> Gauge<'a> {
     pub fn new(bus: &'a dyn Bus, topic: &str) -> Result<Gauge<'a>, BusError> {
-        let all = |topic: &str| -> Result<Vec<TopicPartition>, BusError> {
-            Ok((0..bus.partitions(topic)?).map(|partition| TopicPartition::new(topic, partition)).collect())
-        };
         Ok(Gauge {
             bus,
             reader: bus.reader()?,
-            posts: all(topic)?,
-            inbox: all("accounts.inbox")?,
-            links: all("accounts.links")?,
+            posts: bus.all_of(topic)?,
+            inbox: bus.all_of("accounts.inbox")?,
+            links: bus.all_of("accounts.links")?,
         })
     }
 
@@ -195,9 +192,7 @@ fn behind<'a>(
     stage: &str,
     all: &'a [TopicPartition],
 ) -> Result<Vec<(&'a TopicPartition, u64, u64)>, BusError> {
-    let group = group_of(stage);
-    let positions = all.iter().map(|at| position_of(bus, &mut *reader, &group, at));
-    let positions = positions.collect::<Result<Vec<u64>, BusError>>()?;
+    let positions = positions_of(bus, reader, &group_of(stage), all)?;
     // The ends are looked up last, so that what comes meanwhile is not missed.
     let ends = reader.ends(all)?;
     Ok(all.iter().zip(positions).zip(ends).map(|((at, position), end)| (at, position, end)).collect())

@@ -48,8 +48,7 @@ impl Follower {
         rules: Box<dyn OfferRules>,
         record_bytes_max: usize,
     ) -> Result<Follower, BusError> {
-        let partitions = bus.partitions(OFFERS)?;
-        let positions = (0..partitions).map(|p| (TopicPartition::new(OFFERS, p), 0)).collect();
+        let positions = bus.all_of(OFFERS)?.into_iter().map(|at| (at, 0)).collect();
         let state = State {
             reader: bus.reader()?,
             positions,

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use pay_by_tweet::bus::{Budget, Bus, BusError, Reader, RecordRef, TopicPartition, ends_of};
+use pay_by_tweet::bus::{Budget, Bus, BusError, Reader, RecordRef, TopicPartition};
 use pay_by_tweet::config::Settings;
-use pay_by_tweet::engine::ends::{drained, position_of};
+use pay_by_tweet::engine::ends::{drained, positions_of};
+use pay_by_tweet::load::process;
 use pay_by_tweet::log::inputs;
 
 use super::cluster::free_port;
@@ -101,15 +102,16 @@ impl<'a> Flock<'a> {
 
     /// Processor seconds of a process so far.
     pub fn cpu_seconds(&self, index: usize) -> f64 {
-        cpu_seconds(self.lives[index].as_ref().expect("it is up").id())
+        process::cpu_seconds(&self.id(index))
     }
 
     /// The most memory that a process ever had resident.
     pub fn resident_bytes(&self, index: usize) -> u64 {
-        let process = self.lives[index].as_ref().expect("it is up").id();
-        let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("it is up");
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("proc(5) has the peak");
-        peak.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
+        process::peak_resident_bytes(&self.id(index))
+    }
+
+    fn id(&self, index: usize) -> String {
+        self.lives[index].as_ref().expect("it is up").id().to_string()
     }
 
     /// Every process ends by itself, and well.
@@ -140,9 +142,7 @@ impl<'a> Flock<'a> {
         let mut sum = 0;
         for (group, topics) in inputs {
             for topic in topics {
-                for (at, _) in ends_of(&**log, &mut **reader, topic)? {
-                    sum += position_of(&**log, &mut **reader, group, &at)?;
-                }
+                sum += positions_of(&**log, &mut **reader, group, &log.all_of(topic)?)?.iter().sum::<u64>();
             }
         }
         Ok(sum)
@@ -214,15 +214,6 @@ impl<'a> Flock<'a> {
         let each = (0..self.lives.len()).map(|index| format!("p{index}:\n{}", self.said(index)));
         each.collect::<Vec<_>>().join("\n")
     }
-}
-
-/// Processor seconds of a process so far: `utime` and `stime` of proc(5), the 14th and 15th field, in hundredths. The
-/// second field, a name, ends in a parenthesis.
-pub fn cpu_seconds(process: u32) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("it is up");
-    let (_, rest) = stat.rsplit_once(')').expect("proc(5) has a name in it");
-    let ticks = rest.split_ascii_whitespace().skip(11).take(2).map(|field| field.parse::<u64>().expect("a number"));
-    ticks.sum::<u64>() as f64 / 100.0
 }
 
 impl Drop for Flock<'_> {

@@ -15,7 +15,7 @@ use super::raw;
 use super::site::Site;
 use super::support::{House, asked};
 use super::trial::{Feed, Trial};
-use super::watch::{Watch, pace};
+use super::watch::{Watch, pace, spread};
 
 const PARTITIONS: u32 = 2;
 /// Posts of one transaction while the topic is filled.
@@ -192,11 +192,7 @@ pub fn prompts_while_idle(cluster: &Cluster) {
     let waits = watch.stop();
     flock.stop();
     trial.check(cluster, &site, "an idle program");
-    let [p50, p99, max] = [0.5, 0.99, 1.0].map(|q| waits.value_at_quantile(q));
-    println!(
-        "tweet to prompt while idle, {} of them: p50 {p50} ms, p99 {p99} ms (goal 100), longest {max} ms",
-        waits.len()
-    );
+    println!("tweet to prompt while idle, {} of them (goal of p99: 100 ms): {}", waits.len(), spread(&waits));
 }
 
 fn median(values: &mut [f64]) -> f64 {

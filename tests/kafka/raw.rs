@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use pay_by_tweet::load::process::cpu_seconds;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
-use super::flock::cpu_seconds;
 use super::site::Site;
 
 const WAIT: Duration = Duration::from_secs(20);
@@ -22,7 +22,7 @@ pub struct Read {
 /// Reads all that is committed, checksums checked as the program has them checked.
 pub fn read(site: &Site<'_>, topic: &str, partitions: u32) -> Read {
     let (brokers, prefix) = site.kafka.clone().expect("it is on a cluster");
-    let (begun, before) = (Instant::now(), cpu_seconds(std::process::id()));
+    let (begun, before) = (Instant::now(), cpu_seconds("self"));
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", brokers).set("group.id", "raw").set("check.crcs", "true");
     config.set("enable.partition.eof", "true").set("enable.auto.commit", "false");
@@ -43,5 +43,5 @@ pub fn read(site: &Site<'_>, topic: &str, partitions: u32) -> Read {
             Err(why) => panic!("{why}"),
         }
     }
-    Read { seconds: begun.elapsed().as_secs_f64(), cpu: cpu_seconds(std::process::id()) - before, records }
+    Read { seconds: begun.elapsed().as_secs_f64(), cpu: cpu_seconds("self") - before, records }
 }

@@ -2,15 +2,17 @@
 //! and what a restore costs.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
+use pay_by_tweet::bus::Bus;
+use pay_by_tweet::engine::worker::group_of;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
+use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use super::cluster::Cluster;
 use super::flock::Flock;
@@ -18,6 +20,7 @@ use super::raw;
 use super::site::Site;
 use super::support::firehose::{FIRST_SHOPPER, Firehose, Plan, Post, SNOWFLAKE_EPOCH_MS, START_MS, Words};
 use super::support::{Gateway, House, asked, first_seed};
+use super::watch::spread;
 
 const PARTITIONS: u32 = 12;
 const INBOX: &str = "accounts.inbox";
@@ -129,11 +132,7 @@ fn tell(events: &[Event], seen: &[Vec<Instant>]) {
         }
         let what = if joined { "joins" } else { "leaves" };
         for (which, pauses) in [("stayed", stayed), ("moved", moved)] {
-            let [p50, p99, max] = [0.5, 0.99, 1.0].map(|q| pauses.value_at_quantile(q));
-            println!(
-                "one {what}: {} partitions {which}: stood still p50 {p50} ms, p99 {p99} ms, longest {max} ms",
-                pauses.len()
-            );
+            println!("one {what}: {} partitions {which}: stood still {}", pauses.len(), spread(&pauses));
         }
     }
 }
@@ -144,6 +143,8 @@ fn histogram() -> Histogram<u64> {
 
 /// The group of the accounts, seen from outside.
 struct Group {
+    log: Arc<dyn Bus>,
+    /// Of the cluster, for what the log does not tell: who has what.
     consumer: BaseConsumer,
     name: String,
     inbox: String,
@@ -152,26 +153,25 @@ struct Group {
 impl Group {
     fn of(site: &Site<'_>) -> Group {
         let (brokers, prefix) = site.kafka.clone().expect("it is on a cluster");
-        let name = format!("{prefix}{}", pay_by_tweet::engine::worker::group_of("accounts"));
+        let name = format!("{prefix}{}", group_of("accounts"));
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", brokers).set("group.id", &name);
-        Group { consumer: config.create().expect("the properties are good"), name, inbox: format!("{prefix}{INBOX}") }
+        let consumer = config.create().expect("the properties are good");
+        Group { log: site.bus(), consumer, name, inbox: format!("{prefix}{INBOX}") }
     }
 
     /// Looks at the positions until it is over.
     fn watch(&self, seen: &Seen, over: &AtomicBool) {
-        let mut list = TopicPartitionList::new();
-        list.add_partition_range(&self.inbox, 0, PARTITIONS as i32 - 1);
-        let mut last = vec![Offset::Invalid; PARTITIONS as usize];
+        let all = self.log.all_of(INBOX).expect("it is there");
+        let mut last = vec![None; all.len()];
         while !over.load(Ordering::Acquire) {
-            let Ok(positions) = self.consumer.committed_offsets(list.clone(), WAIT) else { continue };
+            let Ok(positions) = self.log.positions(&group_of("accounts"), &all) else { continue };
             let now = Instant::now();
             let mut seen = seen.lock().expect("nobody panics with it");
-            for element in positions.elements() {
-                let partition = element.partition() as usize;
-                if last[partition] != element.offset() {
-                    last[partition] = element.offset();
-                    seen[partition].push(now);
+            for ((last, position), seen) in last.iter_mut().zip(positions).zip(seen.iter_mut()) {
+                if *last != position {
+                    *last = position;
+                    seen.push(now);
                 }
             }
             drop(seen);

@@ -60,11 +60,16 @@ impl Watch {
     }
 }
 
+/// Of milliseconds, in words.
+pub fn spread(waits: &Histogram<u64>) -> String {
+    let [p50, p99, max] = [0.5, 0.99, 1.0].map(|q| waits.value_at_quantile(q));
+    format!("p50 {p50} ms, p99 {p99} ms, longest {max} ms")
+}
+
 fn watch(log: &dyn Bus, tweeted: &Mutex<HashMap<u64, Instant>>, over: &AtomicBool) -> Histogram<u64> {
     let mut waits = Histogram::new(3).expect("three digits are allowed");
     let mut reader = log.reader().expect("the cluster is up");
-    let count = log.partitions("replies").expect("it is there");
-    let all: Vec<TopicPartition> = (0..count).map(|partition| TopicPartition::new("replies", partition)).collect();
+    let all = log.all_of("replies").expect("it is there");
     let mut positions: Vec<(TopicPartition, u64)> = all.iter().map(|at| (at.clone(), 0)).collect();
     loop {
         let last = over.load(Ordering::Acquire);

@@ -15,7 +15,7 @@ use rdkafka::error::RDKafkaErrorCode;
 
 use super::positions::list_of;
 use super::{CALL_WAIT, Kafka, unavailable};
-use crate::bus::{Bus, BusError, Position, TopicPartition, ends_of};
+use crate::bus::{Bus, BusError, Position, ends_of};
 use crate::clock::Deadline;
 
 /// A cluster may take so long to make topics.
@@ -144,8 +144,7 @@ impl<'a> Admin<'a> {
         for (group, topics) in inputs {
             let mut list = TopicPartitionList::new();
             for topic in topics {
-                let all = 0..self.kafka.partitions(topic)?;
-                let all: Vec<_> = all.map(|partition| TopicPartition::new(topic, partition)).collect();
+                let all = self.kafka.all_of(topic)?;
                 let positions = patiently(|| self.kafka.positions(group, &all))?;
                 for (at, _) in all.iter().zip(positions).filter(|(_, position)| position.is_none()) {
                     let first = Position { offset: reader.beginning(at)?, note: String::new() };

@@ -161,8 +161,7 @@ fn may_be_shown(name: &str) -> bool {
     SHOWN.contains(&name) || SHOWN_ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
 
-/// Why a client can't be made of these properties. The binding's own words quote the value,
-/// librdkafka's sometimes do.
+/// Why a client can't be made of these properties. The binding's own words quote the value, librdkafka's sometimes do.
 pub fn refusal(why: &KafkaError) -> String {
     match why {
         KafkaError::ClientConfig(_, told, name, value) if !may_be_shown(name) && told.contains(value.as_str()) => {

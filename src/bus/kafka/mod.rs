@@ -86,9 +86,7 @@ impl Kafka {
             Shared { clients, names: Names::new(prefix), onlookers: Mutex::default(), partitions: Mutex::default() };
         Ok(Kafka { ends: Arc::new(ends), shared: Arc::new(shared) })
     }
-}
 
-impl Kafka {
     /// Topics and brokers. An error says why the last connection failed, too.
     fn metadata(&self, topic: Option<&str>) -> Result<Metadata, BusError> {
         self.ends.fetch_metadata(topic, CALL_WAIT).map_err(|why| {

@@ -90,14 +90,16 @@ async function begin() {
   operate.askForKey = askForKey;
   try {
     const state = await get("/v1/demo");
-    play = new Play(act);
-    byId("tab-play").hidden = false;
-    byId("clock").hidden = false;
-    play.begin(state);
-    play.offer(await get("/v1/offers"));
+    // Where no demo runs, what is left is to operate.
+    if (state) {
+      play = new Play(act);
+      byId("tab-play").hidden = false;
+      byId("clock").hidden = false;
+      play.begin(state);
+      play.offer(await get("/v1/offers"));
+    }
   } catch (error) {
-    // No demo runs here: what is left is to operate.
-    if (![401, 404].includes(error.status)) toast(error.message);
+    toast(error.message);
   }
   operate.demo = play;
   addEventListener("hashchange", route);

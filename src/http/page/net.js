@@ -27,6 +27,7 @@ async function answer(request) {
   } catch {
     throw new Refused(0, "The server does not answer.");
   }
+  if (response.status === 204) return null;
   const body = await response.json().catch(() => ({}));
   if (!response.ok) throw new Refused(response.status, body.error ?? `The server answered ${response.status}.`);
   return body;
