@@ -267,6 +267,9 @@ pub trait Reader: Send {
         }
         Ok(visited)
     }
+
+    /// For whoever keeps the reader and comes back later: until the next read nothing is fetched for it.
+    fn rest(&mut self) {}
 }
 
 impl TopicPartition {

@@ -169,6 +169,7 @@ impl Runtime {
             None => self.log.reader()?,
         };
         let found = look(&mut *reader)?;
+        reader.rest();
         *held = Some(reader);
         Ok(found)
     }

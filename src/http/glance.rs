@@ -26,6 +26,7 @@ impl Glance {
         let (mut seen, mut skipped) = (Vec::new(), 0);
         // A reader that failed is not used again; the next look begins where this one did.
         self.look_at(bus, &mut *reader, &mut seen, &mut skipped).ok()?;
+        reader.rest();
         self.reader = Some(reader);
         if seen.is_empty() {
             return None;

@@ -47,6 +47,7 @@ impl Lags {
             }
         }
         self.told = state.pressure.sources().iter().filter_map(|source| source.mark).map(|Time(ms)| ms).min();
+        reader.rest();
         self.reader = Some(reader);
     }
 

@@ -88,6 +88,7 @@ impl Follower {
                 *position = next;
             }
         }
+        reader.rest();
         if std::mem::take(changed) {
             catalogue.set(Catalogue::new(offers.values().cloned(), retired.iter().cloned(), self.service.clone()));
         }

@@ -20,6 +20,8 @@ use super::watch::{Watch, pace, spread};
 const PARTITIONS: u32 = 2;
 /// Posts of one transaction while the topic is filled.
 const CHUNK: usize = 2_000;
+/// A broker that was just started compiles its code for so long.
+const WARM_UP: Duration = Duration::from_secs(20);
 /// A client waits so long for what is there.
 const WAIT: Duration = Duration::from_secs(10);
 
@@ -179,13 +181,13 @@ impl Bare {
 
 /// From tweet to visible prompt while the program has next to nothing to do.
 pub fn prompts_while_idle(cluster: &Cluster) {
-    let seconds = asked("SECONDS", 60);
+    let seconds = asked("SECONDS", 60) + WARM_UP.as_secs();
     let trial = Trial::new((seconds * 20) as usize, 12);
     let site = trial.site(cluster, "idle.");
     let mut flock = Flock::start(&site, 1);
     let mut feed = Feed::new(&site, &trial.firehose);
     flock.await_drained();
-    let watch = Watch::start(site.bus());
+    let watch = Watch::start(site.bus(), WARM_UP);
     pace(&mut feed, Duration::from_secs(seconds), &watch);
     feed.close();
     flock.await_drained();

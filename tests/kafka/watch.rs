@@ -44,11 +44,13 @@ pub struct Watch {
 }
 
 impl Watch {
-    pub fn start(log: Arc<dyn Bus>) -> Watch {
+    /// Counts posts that are due after a while: a cluster that was just started is slow at first.
+    pub fn start(log: Arc<dyn Bus>, warm_up: Duration) -> Watch {
+        let counts_from = Instant::now() + warm_up;
         let (tweeted, over): (Arc<Mutex<HashMap<u64, Instant>>>, Arc<AtomicBool>) = Default::default();
         let thread = {
             let (tweeted, over) = (tweeted.clone(), over.clone());
-            std::thread::spawn(move || watch(&*log, &tweeted, &over))
+            std::thread::spawn(move || watch(&*log, &tweeted, &over, counts_from))
         };
         Watch { tweeted, over, thread }
     }
@@ -66,7 +68,12 @@ pub fn spread(waits: &Histogram<u64>) -> String {
     format!("p50 {p50} ms, p99 {p99} ms, longest {max} ms")
 }
 
-fn watch(log: &dyn Bus, tweeted: &Mutex<HashMap<u64, Instant>>, over: &AtomicBool) -> Histogram<u64> {
+fn watch(
+    log: &dyn Bus,
+    tweeted: &Mutex<HashMap<u64, Instant>>,
+    over: &AtomicBool,
+    counts_from: Instant,
+) -> Histogram<u64> {
     let mut waits = Histogram::new(3).expect("three digits are allowed");
     let mut reader = log.reader().expect("the cluster is up");
     let all = log.all_of("replies").expect("it is there");
@@ -82,7 +89,9 @@ fn watch(log: &dyn Bus, tweeted: &Mutex<HashMap<u64, Instant>>, over: &AtomicBoo
             let id = reply["in_reply_to"].as_str().and_then(|id| id.parse().ok()).expect("it answers a post");
             let due = tweeted.lock().expect("nobody panics with it").remove(&id);
             let due = due.unwrap_or_else(|| panic!("a second prompt, or one to nothing: {reply}"));
-            waits.record(due.elapsed().as_millis() as u64).expect("it is in range");
+            if due >= counts_from {
+                waits.record(due.elapsed().as_millis() as u64).expect("it is in range");
+            }
         }
         if last {
             let ends = reader.ends(&all).expect("the cluster is up");

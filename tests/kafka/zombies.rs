@@ -28,7 +28,7 @@ pub fn zombies_change_nothing(cluster: &Cluster) {
     let mut flock = Flock::start(&site, 2);
     let mut feed = Feed::new(&site, &trial.firehose);
     flock.await_drained();
-    let watch = Watch::start(site.bus());
+    let watch = Watch::start(site.bus(), Duration::ZERO);
     std::thread::scope(|scope| {
         let feeding = scope.spawn(|| pace(&mut feed, Duration::from_secs(seconds), &watch));
         let mut random = SmallRng::seed_from_u64(trial.firehose.plan.seed);

@@ -24,7 +24,7 @@ const READ_WAIT: Duration = Duration::from_millis(100);
 const FIRST_READ_WAIT: Duration = Duration::from_secs(5);
 /// Longest sleep while records are awaited; the bell ends it earlier.
 const NAP_MAX: Duration = Duration::from_millis(50);
-/// Partitions that go on being fetched, so that the next read of theirs finds what came.
+/// Partitions that go on being fetched, so that the next read of theirs finds what came, until the reader rests.
 const OPEN_MAX: usize = 16;
 
 pub struct KafkaReader {
@@ -172,6 +172,10 @@ impl Reader for KafkaReader {
         }
         drop(self.consumer.poll(Duration::ZERO));
         Ok(visited)
+    }
+
+    fn rest(&mut self) {
+        self.open.clear();
     }
 }
 

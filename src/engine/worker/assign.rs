@@ -86,6 +86,8 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
             self.gathering_since = None;
         }
         self.bus.release()?;
+        // Half a restore may have gone with its partition.
+        self.reader.rest();
         self.revoking = None;
         Ok(Step::Busy)
     }
@@ -120,6 +122,7 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
                     };
                     host.put(&row.at, restore.into_shard())?;
                     stats.restores += 1;
+                    reader.rest();
                     return Ok(true);
                 }
                 Err(RestoreFailure::Bus(why @ BusError::Unavailable(_))) => {
@@ -142,7 +145,11 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
         let own = |at: &TopicPartition| {
             rows.binary_search_by(|row| row.at.cmp(at)).ok().map(|index| rows[index].committed.offset)
         };
-        gate.tend(now, &**log, &mut **reader, group, &own)
+        gate.tend(now, &**log, &mut **reader, group, &own)?;
+        if gate.is_open() {
+            reader.rest();
+        }
+        Ok(())
     }
 
     /// Tells the bus which partitions to fetch, and from where: live ones, of which posts wait at the gate and under
