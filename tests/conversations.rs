@@ -91,6 +91,9 @@ mod windows;
 #[path = "kafka/cluster.rs"]
 mod cluster;
 #[allow(dead_code)]
+#[path = "kafka/disk.rs"]
+mod disk;
+#[allow(dead_code)]
 #[path = "kafka/flock.rs"]
 mod flock;
 #[allow(dead_code)]

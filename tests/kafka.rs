@@ -7,10 +7,14 @@ mod cluster;
 #[cfg(feature = "planted")]
 #[path = "kafka/controls.rs"]
 mod controls;
+#[path = "kafka/disk.rs"]
+mod disk;
 #[path = "kafka/flock.rs"]
 mod flock;
 #[path = "kafka/floors.rs"]
 mod floors;
+#[path = "kafka/full_disk.rs"]
+mod full_disk;
 #[path = "kafka/kills.rs"]
 mod kills;
 #[path = "kafka/network.rs"]
@@ -52,6 +56,7 @@ fn one_broker_serves_them_all() {
     timed("aborted_transactions_are_not_seen", || promises::aborted_transactions_are_not_seen(&cluster));
     timed("reads_come_past_markers", || promises::reads_come_past_markers(&cluster));
     timed("ends_count_open_transactions", || promises::ends_count_open_transactions(&cluster));
+    timed("a_log_that_is_away_is_an_error", || promises::a_log_that_is_away_is_an_error(&cluster));
     timed("a_second_life_fences_the_first", || promises::a_second_life_fences_the_first(&cluster));
     timed("partitions_that_moved_are_fenced", || promises::partitions_that_moved_are_fenced(&cluster));
     timed("seeks_replay", || promises::seeks_replay(&cluster));
@@ -108,6 +113,15 @@ fn three_brokers_serve_them_too() {
     let mut cluster = Cluster::start(3);
     timed("three: the_worked_example_comes_out_as_written", || runs::the_worked_example_comes_out_as_written(&cluster));
     timed("three: brokers_restart_one_after_the_other", || brokers::brokers_restart_one_after_the_other(&mut cluster));
+}
+
+/// Mounts a disk, which takes root.
+#[test]
+#[ignore = "tests/campaign disk"]
+fn a_disk_may_be_full() {
+    timed("a_disk_is_full_for_a_while", || {
+        full_disk::a_disk_is_full_for_a_while(&mut Cluster::start_small(full_disk::SMALL_MIB));
+    });
 }
 
 /// `ONLY=kill` runs those whose name has it: campaigns give one of them more to do.

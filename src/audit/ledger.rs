@@ -137,7 +137,10 @@ impl Ledger {
             state.map(|state| state as u8)
         };
         let (from, to) = (state_of("from"), state_of("to"));
-        let unbroken = from == life.state || (from.is_none() && to == REJECTED && life.state == REJECTED);
+        let refused_again = from.is_none() && to == REJECTED && has_ended(name_of(life.state));
+        // A buy that was read again when it was so old that what became of it is forgotten.
+        let is_forgotten = refused_again && value["reason"] == "stale";
+        let unbroken = from == life.state || is_forgotten || (refused_again && life.state == REJECTED);
         found.check(Invariant::I8, unbroken, whose, || {
             format!("after {} comes an event from {} to {}", name_of(life.state), name_of(from), name_of(to))
         });
@@ -145,9 +148,9 @@ impl Ledger {
         found.check(Invariant::I8, allowed, whose, || {
             format!("no purchase goes from {} to {}", name_of(from), name_of(to))
         });
-        life.state = to;
-        if let Some(reason) = value["reason"].as_str() {
-            life.reason = Some(reason.to_owned());
+        if !is_forgotten {
+            life.state = to;
+            life.reason = value["reason"].as_str().map(str::to_owned).or(life.reason.take());
         }
         let offer = value["offer"].as_str().unwrap_or_default();
         let number = tally.number_of(offer);
@@ -333,6 +336,10 @@ const REJECTED: Option<u8> = Some(7);
 
 fn name_of(state: Option<u8>) -> &'static str {
     state.and_then(|state| STATES.get(usize::from(state)).copied()).unwrap_or("null")
+}
+
+fn has_ended(state: &str) -> bool {
+    matches!(state, "fulfilled" | "rejected" | "sold_out" | "expired" | "cancelled" | "declined")
 }
 
 /// The transitions of the contract. A rejected confirm leaves its purchase where it is, and says why.

@@ -241,7 +241,7 @@ pub trait Reader: Send {
     }
 
     /// Visits committed records from `from` on and returns the next position, which is past every gap it met. It may
-    /// return `from` when nothing is there yet.
+    /// return `from` when nothing is there yet, but not because the log is away.
     fn read(
         &mut self,
         at: &TopicPartition,

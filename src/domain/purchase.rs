@@ -72,13 +72,22 @@ pub struct Purchase {
     pub deadline: Option<Time>,
     /// The prompt's post id, once `replies.posted` told it.
     pub prompt_post: Option<PostId>,
-    pub confirm: Option<(PostId, Time)>,
+    pub confirm: Option<Box<Confirm>>,
     /// First ids of confirms that were weighed against this purchase and rejected: none of them ever pays it, and a
     /// redelivery is not told twice.
     pub rejected_confirms: Vec<PostId>,
     /// Bit n: the n-th kind of reply that could not be posted was told directly, so that a redelivery is not told
     /// twice.
     pub told_directly: u8,
+}
+
+/// What paid a purchase.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Confirm {
+    /// First id of the post.
+    pub post: PostId,
+    /// Where the order goes: the address that was known when it was paid. Empty once the order was made.
+    pub ship_to: String,
 }
 
 impl State {

@@ -2,8 +2,8 @@
 //! variants are for ever: a variant that goes leaves a gap.
 
 use crate::domain::{
-    AccountId, AccountMessage, CardStatus, CreditTerms, Currency, DeletedPost, Echo, FunnelDelta, InboxRecord, Link,
-    LinkChange, LinkMessage, Money, Network, Offer, OfferKind, OfferMessage, OffersRecord, PostForm, PostId,
+    AccountId, AccountMessage, CardStatus, Confirm, CreditTerms, Currency, DeletedPost, Echo, FunnelDelta, InboxRecord,
+    Link, LinkChange, LinkMessage, Money, Network, Offer, OfferKind, OfferMessage, OffersRecord, PostForm, PostId,
     PostIntent, PromptFate, Purchase, Reason, SourceId, Span, State, StockAction, StockAnswer, StockRequest,
     StockVerdict, Tag, Terms, Tick, Time, Uuid,
 };
@@ -132,6 +132,7 @@ record!(FunnelDelta {
     confirm_ms,
 });
 
+record!(Confirm { post, ship_to });
 record!(Purchase {
     id,
     terms,

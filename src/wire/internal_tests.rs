@@ -241,7 +241,8 @@ fn offers() -> impl Strategy<Value = OffersRecord> {
 fn purchase() -> impl Strategy<Value = Purchase> {
     let times = (time(), time(), option::of(time()));
     let state = (0..State::ALL.len()).prop_map(|index| State::ALL[index]);
-    let confirm = option::of((post(), time()));
+    let confirm = (post(), text()).prop_map(|(post, ship_to)| Box::new(Confirm { post, ship_to }));
+    let confirm = option::of(confirm);
     (uuid(), terms().prop_map(Arc::new), post(), post(), times, state, option::of(post()), confirm, posts()).prop_map(
         |(id, terms, order_post, order_version, times, state, prompt_post, confirm, rejected_confirms)| Purchase {
             id,

@@ -225,6 +225,24 @@ pub const TABLE: Table = &[
         t.watermark("15:15:00.001");
         t.buys_the_gift(ALICE);
     }),
+    ("what is told of links after the payment changes no address: unlinked before the order", |t| {
+        t.set("account.buy_max_age", "\"1m\"");
+        paid_with_window(t);
+        t.unlink(ALICE, "15:00:30");
+        // Something passes before the order is made, and links that matter to nothing else are forgotten then.
+        t.post(ALICE, "15:06:00", "#ConfirmKindleFireHD");
+        t.watermark("15:10:00");
+        t.watermark("15:15:00.001");
+        t.buys_the_gift(ALICE);
+        t.record("fulfilment.orders", json!({"ship_to": "adr_alice"}));
+    }),
+    ("what is told of links after the payment changes no address: moved before the confirm", |t| {
+        paid_with_window(t);
+        t.link_to(ALICE, "15:04:00", "US", "tok_new", "adr_new");
+        t.watermark("15:15:00.001");
+        t.buys_the_gift(ALICE);
+        t.record("fulfilment.orders", json!({"ship_to": "adr_alice"}));
+    }),
     ("a voided unit can be bought by another", |t| {
         t.gift(|offer| offer.quantity = Some(1));
         paid_with_window(t);

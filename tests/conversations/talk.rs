@@ -151,7 +151,11 @@ impl Talk {
     }
 
     pub fn link_as(&mut self, user: User, at: &str, country: &str, card: &str) {
-        let (email, billing) = (format!("eml_{}", user.handle), format!("adr_{}", user.handle));
+        self.link_to(user, at, country, card, &format!("adr_{}", user.handle));
+    }
+
+    pub fn link_to(&mut self, user: User, at: &str, country: &str, card: &str, billing: &str) {
+        let email = format!("eml_{}", user.handle);
         self.links(json!({"type": "link", "account": self.account(user), "card": card, "country": country,
             "handle": user.handle, "email_ref": email, "billing_ref": billing, "at": rfc(ms(at))}));
     }

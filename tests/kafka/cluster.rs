@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use pay_by_tweet::bus::kafka::Kafka;
 use pay_by_tweet::bus::kafka::admin::{Admin, Wanted};
 
+use super::disk::Disk;
 use super::proxy::Proxy;
 use super::secure::{PASSWORD, Secure, USER};
 
@@ -22,6 +23,8 @@ const CLUSTER_ID: &str = "cGF5LWJ5LXR3ZWV0LXRlcw";
 const UP_WITHIN: Duration = Duration::from_secs(90);
 
 pub struct Cluster {
+    /// The only node's, if it has one of its own. Above the folder that it is mounted in.
+    disk: Option<Disk>,
     dir: tempfile::TempDir,
     nodes: Vec<Node>,
 }
@@ -41,6 +44,17 @@ struct Node {
 impl Cluster {
     /// Starts so many nodes and waits until all can be reached.
     pub fn start(count: usize) -> Cluster {
+        Cluster::of(count).started()
+    }
+
+    /// One node with a disk of its own, of this size.
+    pub fn start_small(mib: u64) -> Cluster {
+        let mut cluster = Cluster::of(1);
+        cluster.disk = Some(Disk::mount(&cluster.dir.path().join("disk.img"), &cluster.folder(0).join("disk"), mib));
+        cluster.started()
+    }
+
+    fn of(count: usize) -> Cluster {
         let dir = tempfile::tempdir().expect("a folder for the brokers");
         let nodes = (1..=count).map(|id| {
             let (proxy, outer) = (Proxy::new(), free_port());
@@ -48,7 +62,7 @@ impl Cluster {
             Node { id, port: free_port(), controller: free_port(), outer, proxy, secure: None, child: None }
         });
         let nodes = nodes.collect();
-        Cluster { dir, nodes }.started()
+        Cluster { disk: None, dir, nodes }
     }
 
     /// One node that can also be spoken to over TLS, by a user with a password.
@@ -56,7 +70,8 @@ impl Cluster {
         let dir = tempfile::tempdir().expect("a folder for the brokers");
         let (port, controller, outer, proxy) = (free_port(), free_port(), free_port(), Proxy::new());
         let secure = Some(Secure::new(dir.path()));
-        Cluster { nodes: vec![Node { id: 1, port, controller, outer, proxy, secure, child: None }], dir }.started()
+        let nodes = vec![Node { id: 1, port, controller, outer, proxy, secure, child: None }];
+        Cluster { disk: None, dir, nodes }.started()
     }
 
     fn started(mut self) -> Cluster {
@@ -71,6 +86,11 @@ impl Cluster {
     /// The secure listener of [`Cluster::start_secure`].
     pub fn secure(&self) -> &Secure {
         self.nodes[0].secure.as_ref().expect("it was started with one")
+    }
+
+    /// The disk of [`Cluster::start_small`].
+    pub fn disk(&self) -> &Disk {
+        self.disk.as_ref().expect("it was started with one")
     }
 
     pub fn bootstrap(&self) -> String {
@@ -113,6 +133,12 @@ impl Cluster {
         }
     }
 
+    /// Whether the broker has ended by itself.
+    pub fn has_ended(&mut self, index: usize) -> bool {
+        let child = self.nodes[index].child.as_ref();
+        child.is_none_or(|_| TcpStream::connect(("127.0.0.1", self.nodes[index].port)).is_err())
+    }
+
     /// The broker is told to end, hands over what it leads, and ends.
     pub fn stop(&mut self, index: usize) {
         if let Some(mut child) = self.nodes[index].child.take() {
@@ -122,8 +148,10 @@ impl Cluster {
         }
     }
 
-    /// Starts a broker again that was killed, with what it left on disk; waits until all are up.
+    /// Starts a broker again that has ended, with what it left on disk; waits until all are up.
     pub fn revive(&mut self, index: usize) {
+        // If it ended by itself its shell still waits.
+        self.kill(index);
         self.launch(index);
         self.await_all();
     }
@@ -217,7 +245,7 @@ impl Cluster {
             outer = node.outer,
             proxy = node.proxy.port,
             controller = node.controller,
-            dir = self.folder(index).join("data").display(),
+            dir = self.folder(index).join("disk/data").display(),
         )
     }
 

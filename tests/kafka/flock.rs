@@ -176,8 +176,12 @@ impl<'a> Flock<'a> {
 
     /// Until the first process says that it is ready: assigned and restored.
     pub fn await_ready(&mut self) {
-        let url = format!("http://{}/readyz", self.addr);
-        self.until("it is not ready", |_| ureq::get(&url).call().is_ok());
+        self.until("it is not ready", |flock| flock.is_ready());
+    }
+
+    /// Whether the first process says so.
+    pub fn is_ready(&self) -> bool {
+        ureq::get(format!("http://{}/readyz", self.addr)).call().is_ok()
     }
 
     pub fn is_drained(&mut self) -> bool {

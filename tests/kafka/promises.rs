@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use pay_by_tweet::bus::kafka::Kafka;
 use pay_by_tweet::bus::kafka::admin::{Admin, Wanted};
 use pay_by_tweet::bus::{
-    Budget, Bus, BusWorker, CommitState, OutRecord, Polled, Position, Subscription, TopicPartition, WorkerSpec,
+    Budget, Bus, BusError, BusWorker, CommitState, OutRecord, Polled, Position, Subscription, TopicPartition,
+    WorkerSpec,
 };
 
 use super::cluster::Cluster;
@@ -180,6 +181,32 @@ pub fn ends_count_open_transactions(cluster: &Cluster) {
     assert!(seen == 0 && next < reader.end(&at).unwrap(), "{seen} records up to {next}");
     assert_eq!(commit(&mut *open, &[]), CommitState::Committed);
     assert_eq!(all(&kafka, "out", 0).len(), 2);
+}
+
+/// Nothing new is no error; a cluster that can't be asked is one, or whoever waits would wait for what never comes.
+pub fn a_log_that_is_away_is_an_error(cluster: &Cluster) {
+    let kafka = with_topics(cluster, "silent.", &["out"]);
+    let at = TopicPartition::new("out", 0);
+    append(&kafka, &[record("out", 0, "a", Some("1"))]);
+    let properties = [("bootstrap.servers".to_owned(), cluster.proxied())].into();
+    let proxied = Kafka::new(properties, "silent.").unwrap();
+    let mut reader = proxied.reader().unwrap();
+    let mut look = |from| reader.read(&at, from, Budget::BULK, &mut |_| {});
+    let begun = Instant::now();
+    let mut next = 0;
+    while next < 2 {
+        next = look(next).unwrap();
+        assert!(begun.elapsed() < LONG);
+    }
+    assert_eq!((look(next).unwrap(), look(next).unwrap()), (next, next));
+    cluster.proxy(0).refuse(true);
+    cluster.proxy(0).cut();
+    assert!(matches!(look(next), Err(BusError::Unavailable(_))));
+    cluster.proxy(0).refuse(false);
+    append(&kafka, &[record("out", 0, "a", Some("2"))]);
+    while !look(next).is_ok_and(|later| later > next) {
+        assert!(begun.elapsed() < LONG);
+    }
 }
 
 /// Who takes a name over fences who had it: nothing that the first sends is ever seen.

@@ -238,7 +238,7 @@ impl Account {
                 }
             }
             (Err(_), Some(index)) if prompt => self.prompt_failed(index, fate.at),
-            (Err(_), _) => self.tell_directly(&told, index.map(|index| self.purchases[index].version)),
+            (Err(_), _) => self.tell_directly(&told, index, now),
             (Ok(_), _) => {}
         }
     }

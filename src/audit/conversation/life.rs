@@ -225,7 +225,7 @@ impl Account {
         let purchase = &mut self.purchases[index];
         purchase.state = State::Authorized;
         purchase.fulfil = Some(confirm.time.after(window));
-        purchase.confirmed = Some((confirm.time, confirm.post));
+        purchase.confirmed = Some((confirm.post, link.billing_ref.clone()));
         let paid = Paid {
             card: link.card.clone(),
             merchant: purchase.terms.merchant.clone(),
@@ -253,12 +253,11 @@ impl Account {
     pub fn fulfil(&mut self, index: usize, at: Time, waited: bool) {
         let purchase = &mut self.purchases[index];
         purchase.state = State::Fulfilled;
-        let confirm = purchase.confirmed.map(|(_, post)| post);
-        let (confirmed_at, limited) = (purchase.confirmed.map_or(at, |(time, _)| time), purchase.terms.limited);
+        let (confirm, ship_to) = purchase.confirmed.clone().unzip();
+        let limited = purchase.terms.limited;
         let (merchant, item) = (purchase.terms.merchant.clone(), purchase.terms.item.clone());
         self.tell_event(index, Some(State::Authorized), None, at, confirm.filter(|_| !waited));
-        let link = self.standing.link_at(confirmed_at).or(self.standing.last_link().cloned());
-        let ship_to = link.map(|link| link.billing_ref.clone()).unwrap_or_default();
+        let ship_to = ship_to.unwrap_or_default();
         self.say(Some(index), Said::Order { merchant, item, ship_to });
         if limited && waited {
             self.ask(index, StockAction::Settle, at);

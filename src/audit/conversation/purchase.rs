@@ -21,8 +21,8 @@ pub(super) struct Purchase {
     pub prompt_post: Option<PostId>,
     /// When the cancel window of a paid one ends.
     pub fulfil: Option<Time>,
-    /// When it was confirmed, and by which post.
-    pub confirmed: Option<(Time, PostId)>,
+    /// By which post it was confirmed, and the address that was known then.
+    pub confirmed: Option<(PostId, String)>,
     /// First ids of confirms that were judged for this purchase.
     pub judged: Vec<PostId>,
 }

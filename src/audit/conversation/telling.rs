@@ -69,15 +69,18 @@ impl Account {
         self.say(Some(index), Said::Reply { direct: true, id, kind, in_reply_to });
     }
 
-    /// A reply that could not be posted is told directly, once.
-    pub fn tell_directly(&mut self, told: &Expected, order: Option<PostId>) {
+    /// A reply that could not be posted is told directly, once; about a purchase that may be forgotten it need not be.
+    pub fn tell_directly(&mut self, told: &Expected, about: Option<usize>, now: Now<'_>) {
         let (Said::Reply { direct: false, kind, in_reply_to, .. }, Some(purchase)) = (&told.said, told.purchase) else {
             return;
         };
         let id = direct_id(*kind, purchase);
         if !self.replies.contains_key(&id) {
-            let said = Said::Reply { direct: true, id, kind: *kind, in_reply_to: order.or(*in_reply_to) };
-            self.push(Expected { said, optional: order.is_none(), ..told.clone() });
+            let about = about.map(|index| &self.purchases[index]);
+            let optional = about.is_none_or(|about| about.may_be_forgotten(now.rules, now.watermark));
+            let in_reply_to = about.map(|about| about.version).or(*in_reply_to);
+            let said = Said::Reply { direct: true, id, kind: *kind, in_reply_to };
+            self.push(Expected { said, optional, ..told.clone() });
         }
     }
 

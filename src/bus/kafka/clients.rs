@@ -10,6 +10,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+use super::complaints::complain;
 use crate::planted::{self, Bug};
 
 /// Who a client is, which only the program says, also by saying nothing.
@@ -211,7 +212,7 @@ impl ClientContext for Quiet {
         if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
             *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
         }
-        tracing::warn!(%error, reason, "kafka");
+        complain(&error, "reader", reason);
     }
 }
 
@@ -222,10 +223,12 @@ pub fn tell(level: RDKafkaLogLevel, facility: &str, message: &str) {
     match level {
         // Consumers are given the producers' properties too, and the other way round.
         _ if facility == "CONFWARN" => tracing::debug!(facility, message, "librdkafka"),
-        RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
-            tracing::warn!(facility, message, "librdkafka");
-        }
-        RDKafkaLogLevel::Warning | RDKafkaLogLevel::Notice => tracing::warn!(facility, message, "librdkafka"),
+        RDKafkaLogLevel::Emerg
+        | RDKafkaLogLevel::Alert
+        | RDKafkaLogLevel::Critical
+        | RDKafkaLogLevel::Error
+        | RDKafkaLogLevel::Warning
+        | RDKafkaLogLevel::Notice => complain(facility, "librdkafka", message),
         RDKafkaLogLevel::Info => tracing::info!(facility, message, "librdkafka"),
         RDKafkaLogLevel::Debug => tracing::debug!(facility, message, "librdkafka"),
     }

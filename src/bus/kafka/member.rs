@@ -17,6 +17,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
 
 use super::clients::tell;
+use super::complaints::complain;
 use super::names::Names;
 use super::native::{Doorbell, Fetched, Origin, Queue, high_watermark};
 use super::positions::{Committed, committed_of, list_of};
@@ -177,7 +178,7 @@ impl Member {
         for _ in 0..=self.events.len().min(EVENTS_MAX) {
             match self.consumer.poll(Duration::ZERO) {
                 Some(Err(KafkaError::MessageConsumptionFatal(why))) => return Err(BusError::Fatal(why.to_string())),
-                Some(Err(KafkaError::MessageConsumption(why))) => complain(why, None)?,
+                Some(Err(KafkaError::MessageConsumption(why))) => judge(why, None)?,
                 // Records come by the other queues; one that lost its way is read again after the next seek.
                 _ => {}
             }
@@ -276,7 +277,7 @@ impl Member {
                     // Fetched before a seek or pause.
                     Fetched::Message(_) => {}
                     Fetched::End(offset) => row.end = Some(offset),
-                    Fetched::Error(why) => failure = complain(why, Some(&row.at)).err().or(failure.take()),
+                    Fetched::Error(why) => failure = judge(why, Some(&row.at)).err().or(failure.take()),
                 }
             });
             if taken == 0 {
@@ -351,7 +352,7 @@ fn place_of(
 }
 
 /// Passing errors are told; those that lose records end the worker.
-fn complain(why: RDKafkaErrorCode, at: Option<&TopicPartition>) -> Result<(), BusError> {
+fn judge(why: RDKafkaErrorCode, at: Option<&TopicPartition>) -> Result<(), BusError> {
     use RDKafkaErrorCode::{AutoOffsetReset, OffsetOutOfRange};
     let place = at.map(|at| format!("{}-{}", at.topic, at.partition)).unwrap_or_default();
     if matches!(why, AutoOffsetReset | OffsetOutOfRange) {
@@ -362,7 +363,7 @@ fn complain(why: RDKafkaErrorCode, at: Option<&TopicPartition>) -> Result<(), Bu
     if is_denied(why) {
         return Err(BusError::Fatal(format!("{place}: {why}")));
     }
-    tracing::warn!(%place, %why, "kafka consumer");
+    complain(why, "member", &place);
     Ok(())
 }
 
@@ -387,7 +388,7 @@ impl ClientContext for GroupEvents {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, reason, "kafka consumer");
+        complain(&error, "member", reason);
     }
 }
 

@@ -8,6 +8,7 @@
 //! ```
 //!
 //! - [`clients`]: how every client is configured, and which properties nobody may set.
+//! - `complaints`: what clients complain of, told now and then.
 //! - `native`: batches, queues of chosen partitions, the bell. The only unsafe code.
 //! - `member`: a member of a group: assignment, positions, records.
 //! - `transactions`, `producer`, `outcome`: a worker's transactions, and what each answer means.
@@ -19,6 +20,7 @@
 pub mod admin;
 mod appender;
 pub mod clients;
+mod complaints;
 mod member;
 mod names;
 mod native;

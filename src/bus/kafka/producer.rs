@@ -18,6 +18,7 @@ use rdkafka::util::Timeout;
 use rdkafka::{Timestamp, TopicPartitionList};
 
 use super::clients::tell;
+use super::complaints::complain;
 use super::native::{Doorbell, Queue};
 use super::outcome::{Failure, failure_of};
 use crate::bus::{CommitState, OutRecord};
@@ -248,7 +249,7 @@ impl ClientContext for Reports {
 
     fn error(&self, error: KafkaError, reason: &str) {
         self.suspect.store(true, Ordering::Release);
-        tracing::warn!(%error, reason, "kafka producer");
+        complain(&error, "producer", reason);
     }
 }
 

@@ -144,10 +144,14 @@ impl Reader for KafkaReader {
             drop(consumer.poll(Duration::ZERO));
         }
         let next = one.next;
-        match taken.failure {
-            None => Ok(next),
-            Some(why) => Err(self.given_up(index, why)),
+        if let Some(why) = taken.failure {
+            return Err(self.given_up(index, why));
         }
+        if next == from && !taken.ended {
+            // An end is told once. Afterwards a cluster that is away is as silent as one that has nothing new.
+            self.watermarks(at)?;
+        }
+        Ok(next)
     }
 
     fn read_all(

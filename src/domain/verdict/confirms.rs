@@ -6,7 +6,7 @@ use crate::domain::events::{Event, Order, Payment, ReplyKind};
 use crate::domain::ids::{PostId, PurchaseId};
 use crate::domain::intent::{Echo, PostForm, PostIntent, StockAction};
 use crate::domain::offer::Tag;
-use crate::domain::purchase::{Purchase, Reason, State};
+use crate::domain::purchase::{Confirm, Purchase, Reason, State};
 use crate::domain::time::{Span, Time};
 use crate::planted::{self, Bug};
 
@@ -110,7 +110,8 @@ impl Judge<'_> {
         let user = self.id.user;
         let addressed = || self.account.purchases.iter().enumerate().filter(|(_, p)| addresses(confirm, p, user));
         let used = |p: &Purchase| {
-            p.confirm.is_some_and(|(post, _)| post == confirm.first_id && !planted::is(Bug::ConfirmIdsForgotten))
+            let paid_by = p.confirm.as_ref().map(|paid| paid.post);
+            paid_by == Some(confirm.first_id) && !planted::is(Bug::ConfirmIdsForgotten)
         };
         if addressed().any(|(_, p)| used(p)) {
             return Target::Known;
@@ -257,7 +258,8 @@ impl Judge<'_> {
             self.reject_confirm(index, Reason::NotLinked, confirm);
             return;
         };
-        self.account.purchases[index].confirm = Some((confirm.first_id, at));
+        let paid = Confirm { post: confirm.first_id, ship_to: link.billing_ref.clone() };
+        self.account.purchases[index].confirm = Some(Box::new(paid));
         let cancel_window = self.rules.windows.cancel_window;
         self.transit(index, State::Authorized, None, at, Some(confirm.id));
         let purchase = &mut self.account.purchases[index];
@@ -282,16 +284,16 @@ impl Judge<'_> {
         self.email_about(index, ReplyKind::Purchased, at, &link);
     }
 
-    /// The order to the merchant: exactly one per payment that was not voided.
+    /// The order to the merchant: exactly one per payment that was not voided. What was read of links since changes no
+    /// address.
     pub(super) fn fulfil(&mut self, index: usize, at: Time, post: Option<PostId>) {
-        let purchase = &self.account.purchases[index];
-        let paid_at = purchase.confirm.map_or(at, |(_, time)| time);
+        let purchase = &mut self.account.purchases[index];
         let order = Order {
             purchase: purchase.id,
             account: self.id,
             merchant: purchase.terms.merchant.clone(),
             item: purchase.terms.item.clone(),
-            ship_to: self.link_for(paid_at).map(|link| link.billing_ref.clone()).unwrap_or_default(),
+            ship_to: purchase.confirm.as_mut().map(|paid| std::mem::take(&mut paid.ship_to)).unwrap_or_default(),
             at,
         };
         self.emit(Event::Order(order));
