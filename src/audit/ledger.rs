@@ -150,7 +150,9 @@ impl Ledger {
         });
         if !is_forgotten {
             life.state = to;
-            life.reason = value["reason"].as_str().map(str::to_owned).or(life.reason.take());
+            if let Some(reason) = value["reason"].as_str() {
+                life.reason = Some(reason.to_owned());
+            }
         }
         let offer = value["offer"].as_str().unwrap_or_default();
         let number = tally.number_of(offer);
@@ -166,7 +168,7 @@ impl Ledger {
                 tally.purchases += 1;
                 (life.ordered_at, life.order_post) = (Some(at), post);
             }
-            "rejected" => life.order_post = post,
+            "rejected" if !is_forgotten => life.order_post = post,
             "authorized" => life.authorized = Some((at, post)),
             "fulfilled" => life.was_fulfilled = true,
             _ => {}

@@ -44,14 +44,18 @@ pub async fn ends(
     Ok(json(&found.map_err(|error| ApiError::unavailable(error.to_string()))?))
 }
 
-/// The position is looked up first, so that what it stands for lies before the end.
+/// The positions are looked up first, so that what they stand for lies before the ends.
 fn look_up(bus: &dyn Bus, topic: &str, group: Option<&str>) -> Result<Ends, BusError> {
     let mut reader = bus.reader()?;
-    let mut partitions = Vec::new();
-    for at in bus.all_of(topic)? {
-        let position = group.map(|group| bus.position(group, &at)).transpose()?.flatten();
+    let all = bus.all_of(topic)?;
+    let positions = match group {
+        Some(group) => bus.positions(group, &all)?,
+        None => vec![None; all.len()],
+    };
+    let ends = reader.ends(&all)?;
+    let parts = all.iter().zip(positions).zip(ends).map(|((at, position), end)| {
         let position = position.map(|position| position.offset);
-        partitions.push(PartitionEnds { begin: reader.beginning(&at)?, end: reader.end(&at)?, position });
-    }
-    Ok(Ends { partitions })
+        Ok(PartitionEnds { begin: reader.beginning(at)?, end, position })
+    });
+    Ok(Ends { partitions: parts.collect::<Result<_, BusError>>()? })
 }

@@ -11,7 +11,7 @@
 //! | `/v1/accounts/{network:id}/events` | bearer token | what became of its purchases, and why |
 //! | `/v1/ends/{topic}` | bearer token | where its partitions begin and end, and how far a group has come |
 //! | `/v1/tap/{topic}` | bearer token | a topic's committed records, one JSON line each |
-//! | `/v1/demo`, `/v1/demo/{act}` | bearer token | the simulated network, where there is one |
+//! | `/v1/demo`, `/v1/demo/{act}` | bearer token; without a demo everybody is told that (204) | the simulated network |
 //!
 //! Where the demo is bound to loopback no token is needed. The server has threads of its own and only asks: shards by
 //! messages through the directory, the log by a reader, the demo by its own thread. Errors are JSON `{"error": "…"}`.

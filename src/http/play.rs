@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Shown;
-use super::access::{Authorized, MaybeAuthorized, is_of_this_page};
+use super::access::{Authorized, is_of_this_page};
 use super::answer::{ApiError, json as answer};
 
 /// What the person in front of the page does. Posts are named by their ids, decimal strings.
@@ -61,11 +61,9 @@ pub trait Play: Send + Sync {
 pub const ACT_BYTES_MAX: usize = 16 << 10;
 
 /// Nothing (204), to whoever asks, where no demo runs: the page asks every server, and a browser shows refusals.
-pub async fn state(served: Shown, authorized: MaybeAuthorized) -> Result<HttpResponse, ApiError> {
+pub async fn state(served: Shown, authorized: Result<Authorized, ApiError>) -> Result<HttpResponse, ApiError> {
     let Some(play) = served.state.play.clone() else { return Ok(HttpResponse::NoContent().finish()) };
-    if !authorized.0 {
-        return Err(ApiError::unauthorized("the demo answers by its loopback address only"));
-    }
+    authorized?;
     let state = web::block(move || play.state()).await;
     let state = state.map_err(|error| ApiError::unavailable(error.to_string()))?;
     Ok(answer(&state.map_err(ApiError::unavailable)?))

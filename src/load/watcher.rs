@@ -84,6 +84,7 @@ pub fn sample(shared: &Shared, mut gauge: Gauge<'_>, watch: Watch) -> anyhow::Re
         if now >= sampled.after(SAMPLE_EVERY) {
             sampled = now;
             let (posts, inbox) = (gauge.posts()?, gauge.inbox()?);
+            gauge.reader.rest();
             lock(&shared.meter).sample(now, shared.posts.load(Ordering::Relaxed), posts, inbox);
         }
         std::thread::sleep(LOOK_EVERY);

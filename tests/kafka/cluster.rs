@@ -67,11 +67,9 @@ impl Cluster {
 
     /// One node that can also be spoken to over TLS, by a user with a password.
     pub fn start_secure() -> Cluster {
-        let dir = tempfile::tempdir().expect("a folder for the brokers");
-        let (port, controller, outer, proxy) = (free_port(), free_port(), free_port(), Proxy::new());
-        let secure = Some(Secure::new(dir.path()));
-        let nodes = vec![Node { id: 1, port, controller, outer, proxy, secure, child: None }];
-        Cluster { disk: None, dir, nodes }.started()
+        let mut cluster = Cluster::of(1);
+        cluster.nodes[0].secure = Some(Secure::new(cluster.dir.path()));
+        cluster.started()
     }
 
     fn started(mut self) -> Cluster {
