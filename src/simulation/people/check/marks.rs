@@ -57,10 +57,11 @@ impl Check {
         if is_read(next.map_or(source.high, |next| next.high)) {
             return None;
         }
+        // A clock may go wrong by as much as the skew without being noticed, after it was as wrong already.
+        let wrong_max = 2 * known.skew_max;
         let idle = clock.filter(|_| known.idle_after > 0 && known.idle_by_clock).is_some_and(|clock| {
-            let fresh = next.is_none_or(|next| next.at_by_log + known.idle_after + known.skew_max > clock.0);
-            // A clock may go wrong by as much as the skew without being noticed, after it was as wrong already.
-            let believed = clock.0 <= self.log_clock.max(self.now).saturating_add(2 * known.skew_max);
+            let fresh = next.is_none_or(|next| next.at_by_log + known.idle_after + wrong_max > clock.0);
+            let believed = clock.0 <= self.log_clock.max(self.now).saturating_add(wrong_max);
             fresh && believed && mark.0 <= clock.0 - known.lateness
         });
         if idle { None } else { Some(next.map(|next| next.offset)) }
