@@ -122,12 +122,12 @@ impl People {
         }
     }
 
-    /// A committed record of `accounts.inbox`.
-    /// No process's clock will be further behind than this.
-    pub fn trust_clocks(&mut self, lag_max: Span) {
-        self.check.trust_clocks(lag_max);
+    /// No process's clock will be further behind, or ahead, than this; `None`: by who knows how much.
+    pub fn trust_clocks(&mut self, lag_max: Option<Span>, lead_max: Option<Span>) {
+        self.check.trust_clocks(lag_max, lead_max);
     }
 
+    /// A committed record of `accounts.inbox`.
     pub fn see_inbox(&mut self, partition: u32, offset: u64, appended: Time, record: &InboxRecord) {
         self.check.log_clock(appended);
         self.check.see_inbox(partition, offset, record, &self.desk);

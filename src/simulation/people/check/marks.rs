@@ -58,7 +58,7 @@ impl Check {
             return None;
         }
         // A clock may go wrong by as much as the skew without being noticed, after it was as wrong already.
-        let wrong_max = 2 * known.skew_max;
+        let wrong_max = known.skew_max + self.lead_max.map_or(known.skew_max, |lead| lead.min(known.skew_max));
         let idle = clock.filter(|_| known.idle_after > 0 && known.idle_by_clock).is_some_and(|clock| {
             let fresh = next.is_none_or(|next| next.at_by_log + known.idle_after + wrong_max > clock.0);
             let believed = clock.0 <= self.log_clock.max(self.now).saturating_add(wrong_max);
