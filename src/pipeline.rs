@@ -409,7 +409,7 @@ pub fn read_all(bus: &dyn Bus, topic: &str) -> anyhow::Result<Vec<Record>> {
                     offset: record.offset,
                     key: record.key.map(<[u8]>::to_vec),
                     value: record.value.map(<[u8]>::to_vec),
-                    headers: record.headers.to_vec(),
+                    headers: record.headers.read().into_owned(),
                 });
             })?;
         }

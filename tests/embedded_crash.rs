@@ -247,7 +247,7 @@ fn read(log: &Embedded, topic: &str, partition: u32) -> Vec<(u64, String)> {
     let (mut from, mut seen) = (0, Vec::new());
     while from < end {
         let mut visit = |record: RecordRef<'_>| {
-            let id = String::from_utf8(record.headers[0].1.clone()).expect("ids are text");
+            let id = String::from_utf8(record.headers.read()[0].1.clone()).expect("ids are text");
             let value = record.value.expect("every record has a value");
             assert!(value.starts_with(id.as_bytes()) && value[id.len() + 1..].iter().all(|b| *b == b'v'));
             seen.push((record.offset, id));

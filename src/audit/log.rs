@@ -200,7 +200,7 @@ impl Source for BusSource<'_> {
             let read = self.reader.read(&at, next, Budget::BULK, &mut |record| {
                 let crate::bus::RecordRef { offset, timestamp, key, value, headers } = record;
                 if offset < to {
-                    visit(&Seen { topic, partition, offset, timestamp, key, value, headers });
+                    visit(&Seen { topic, partition, offset, timestamp, key, value, headers: &headers.read() });
                 }
             })?;
             if read > next {

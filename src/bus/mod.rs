@@ -27,6 +27,7 @@
 
 mod appender;
 pub mod embedded;
+pub mod headers;
 pub mod kafka;
 pub mod sim;
 
@@ -34,6 +35,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::appender::Transacted;
+use self::headers::Headers;
 use crate::domain::Time;
 
 /// A topic (logical name, without `topics.prefix`) and partition.
@@ -50,7 +52,7 @@ pub struct RecordRef<'a> {
     pub timestamp: Time,
     pub key: Option<&'a [u8]>,
     pub value: Option<&'a [u8]>,
-    pub headers: &'a [(String, Vec<u8>)],
+    pub headers: Headers<'a>,
 }
 
 /// A record to send. Built by the wire, never changed by the bus.

@@ -78,7 +78,7 @@ fn print_log(log: &dyn Bus, topic: &str, places: &mut [u64]) -> anyhow::Result<b
         while *place < end {
             let mut lines = String::new();
             *place = reader.read(&at, *place, Budget::BULK, &mut |record| {
-                lines += &tap_line(partition, record.offset, record.key, record.value, record.headers);
+                lines += &tap_line(partition, record.offset, record.key, record.value, &record.headers.read());
                 lines.push('\n');
             })?;
             if out.write_all(lines.as_bytes()).is_err() {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::bus::headers::Headers;
 use crate::bus::*;
 use crate::domain::{Currency, Money, Offer, OfferKind, Tag, Terms};
 
@@ -51,7 +52,13 @@ impl Reader for MemoryBus {
         let log = self.0.lock().unwrap();
         let values = log.get(&*at.topic).map_or(&[][..], |topic| &topic[from as usize..]);
         for (offset, value) in (from..).zip(values) {
-            visit(RecordRef { offset, timestamp: Time(0), key: None, value: Some(value), headers: &[] });
+            visit(RecordRef {
+                offset,
+                timestamp: Time(0),
+                key: None,
+                value: Some(value),
+                headers: Headers::decoded(&[]),
+            });
         }
         Ok(from + values.len() as u64)
     }

@@ -176,7 +176,7 @@ impl Pump {
         let next = reader.read(&part.at, part.next, Budget { records_max, ..CHUNK }, &mut |record| {
             if *left > 0 && (follow || record.offset < end) {
                 *left -= 1;
-                let line = tap_line(partition, record.offset, record.key, record.value, record.headers);
+                let line = tap_line(partition, record.offset, record.key, record.value, &record.headers.read());
                 chunk.extend_from_slice(line.as_bytes());
                 chunk.push(b'\n');
             }

@@ -9,6 +9,7 @@ use redb::{Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableT
 
 use super::frame::{Frame, FrameError};
 use super::{EmbeddedOptions, Fsync};
+use crate::bus::headers::Headers;
 use crate::bus::{BusError, Position, RecordRef, TopicPartition};
 use crate::domain::Time;
 
@@ -279,7 +280,7 @@ impl Snapshot {
                     timestamp: Time(raw.time),
                     key: raw.key,
                     value: raw.value,
-                    headers: &scratch[..headers],
+                    headers: Headers::decoded(&scratch[..headers]),
                 });
                 left.take(size);
                 share.records -= 1;

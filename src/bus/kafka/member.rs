@@ -3,7 +3,7 @@
 //! rust-rdkafka's own rebalance would assign at once. Here an event is kept until the worker has polled it and, for a
 //! revocation, has released what it held: the group waits meanwhile (eager protocol).
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::ffi::{CStr, CString};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +15,7 @@ use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel}
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
+use rustc_hash::FxHashMap;
 
 use super::clients::tell;
 use super::complaints::complain;
@@ -40,10 +41,9 @@ pub struct Member {
     topics: Vec<Subscription>,
     rows: Vec<Row>,
     /// Where the records of a partition go; filled as they come.
-    places: HashMap<Origin, usize>,
+    places: FxHashMap<Origin, usize>,
     /// Assigned, but their positions are not known yet.
     arriving: Option<TopicPartitionList>,
-    headers: Vec<(String, Vec<u8>)>,
     consumer: BaseConsumer<GroupEvents>,
 }
 
@@ -96,9 +96,8 @@ impl Member {
             names,
             topics,
             rows: Vec::new(),
-            places: HashMap::new(),
+            places: FxHashMap::default(),
             arriving: None,
-            headers: Vec::new(),
             consumer,
         };
         let physical: Vec<&str> = physical.iter().map(String::as_str).collect();
@@ -262,14 +261,14 @@ impl Member {
     ) -> Result<(), BusError> {
         let mut failure = None;
         while !left.is_used_up() && failure.is_none() {
-            let Member { preferred, ordinary, rows, places, names, headers, .. } = self;
+            let Member { preferred, ordinary, rows, places, names, .. } = self;
             let queue = if class == Class::Preferred { preferred } else { ordinary };
             let taken = queue.take(left.records_max, &mut |origin, topic, fetched| {
                 let Some(index) = place_of(places, rows, names, origin, topic) else { return };
                 let row = &mut rows[index];
                 match fetched {
                     Fetched::Message(message) if message.offset >= row.next && row.running => {
-                        let record = message.lend(headers);
+                        let record = message.lend();
                         row.next = record.offset + 1;
                         left.spend(record.bytes());
                         visit(&row.at, record);
@@ -336,7 +335,7 @@ impl Drop for Member {
 
 /// The row of a message.
 fn place_of(
-    places: &mut HashMap<Origin, usize>,
+    places: &mut FxHashMap<Origin, usize>,
     rows: &[Row],
     names: &Names,
     origin: Origin,

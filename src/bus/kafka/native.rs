@@ -13,6 +13,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::types::RDKafka;
 
 use crate::bus::RecordRef;
+use crate::bus::headers::{EncodedHeaders, Headers};
 use crate::domain::Time;
 
 /// Rings when any of the queues that hold it stops being empty.
@@ -206,20 +207,22 @@ fn fetched(native: &sys::rd_kafka_message_t) -> Fetched<'_> {
 }
 
 impl Message<'_> {
-    /// As the bus lends it; copies of the headers go into `headers`, whose old content goes.
-    pub fn lend<'m>(&'m self, headers: &'m mut Vec<(String, Vec<u8>)>) -> RecordRef<'m> {
-        self.headers(headers);
+    /// As the bus lends it.
+    pub fn lend(&self) -> RecordRef<'_> {
+        let headers = Headers::encoded(self);
         RecordRef { offset: self.offset, timestamp: self.timestamp, key: self.key, value: self.value, headers }
     }
+}
 
-    fn headers(&self, headers: &mut Vec<(String, Vec<u8>)>) {
-        headers.clear();
+impl EncodedHeaders for Message<'_> {
+    fn decode(&self) -> Vec<(String, Vec<u8>)> {
+        let mut headers = Vec::new();
         let mut native = ptr::null_mut();
         // SAFETY: a live message; its headers live as long as it does, and so do names and values.
         unsafe {
             let found = sys::rd_kafka_message_headers(self.native, &mut native);
             if found != sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
-                return;
+                return headers;
             }
             let (mut name, mut value, mut len) = (ptr::null(), ptr::null(), 0);
             while sys::rd_kafka_header_get_all(native, headers.len(), &mut name, &mut value, &mut len)
@@ -229,6 +232,7 @@ impl Message<'_> {
                 headers.push((name, bytes(value, len).unwrap_or_default().to_vec()));
             }
         }
+        headers
     }
 }
 

@@ -32,7 +32,6 @@ pub struct KafkaReader {
     open: Vec<Open>,
     bell: Arc<Doorbell>,
     names: Names,
-    headers: Vec<(String, Vec<u8>)>,
     consumer: BaseConsumer<Quiet>,
     ends: Arc<BaseConsumer<Quiet>>,
 }
@@ -49,7 +48,7 @@ impl KafkaReader {
     pub fn new(config: &ClientConfig, names: Names, ends: Arc<BaseConsumer<Quiet>>) -> Result<KafkaReader, BusError> {
         let consumer = BaseConsumer::from_config_and_context(config, Quiet::default()).map_err(unavailable)?;
         let bell = Arc::new(Doorbell::default());
-        Ok(KafkaReader { open: Vec::new(), bell, names, headers: Vec::new(), consumer, ends })
+        Ok(KafkaReader { open: Vec::new(), bell, names, consumer, ends })
     }
 
     fn watermarks(&self, at: &TopicPartition) -> Result<(u64, u64), BusError> {
@@ -127,11 +126,11 @@ impl Reader for KafkaReader {
     ) -> Result<u64, BusError> {
         let (index, goes_on) = self.opened(at, from, OPEN_MAX)?;
         let deadline = Deadline::after(if goes_on { READ_WAIT } else { FIRST_READ_WAIT });
-        let KafkaReader { open, headers, consumer, bell, .. } = self;
+        let KafkaReader { open, consumer, bell, .. } = self;
         let one = &mut open[index];
         let (mut left, mut taken) = (budget, Taken::default());
         while !left.is_used_up() && taken.failure.is_none() && !taken.ended {
-            taken = one.take(&mut left, headers, visit);
+            taken = one.take(&mut left, visit);
             if taken.count > 0 {
                 continue;
             }
@@ -165,7 +164,7 @@ impl Reader for KafkaReader {
         for (at, position) in positions {
             let (index, _) = self.opened(at, *position, open_max)?;
             let (mut left, one) = (budget, &mut self.open[index]);
-            let taken = one.take(&mut left, &mut self.headers, &mut |record| {
+            let taken = one.take(&mut left, &mut |record| {
                 visited += 1;
                 visit(at, record);
             });
@@ -195,16 +194,11 @@ struct Taken {
 
 impl Open {
     /// Hands out what was fetched meanwhile; waits for nothing.
-    fn take(
-        &mut self,
-        left: &mut Budget,
-        headers: &mut Vec<(String, Vec<u8>)>,
-        visit: &mut dyn FnMut(RecordRef<'_>),
-    ) -> Taken {
+    fn take(&mut self, left: &mut Budget, visit: &mut dyn FnMut(RecordRef<'_>)) -> Taken {
         let (next, mut taken) = (&mut self.next, Taken::default());
         taken.count = self.fetcher.take(left.records_max, &mut |fetched| match fetched {
             Fetched::Message(message) => {
-                let record = message.lend(headers);
+                let record = message.lend();
                 *next = record.offset + 1;
                 left.spend(record.bytes());
                 visit(record);

@@ -2,6 +2,7 @@
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::bus::headers::Headers;
 use crate::bus::{Budget, RecordRef, TopicPartition};
 use crate::domain::Time;
 
@@ -131,7 +132,7 @@ impl Entry {
             timestamp: self.timestamp,
             key: self.content.key.as_deref(),
             value: self.content.value.as_deref(),
-            headers: &self.content.headers,
+            headers: Headers::decoded(&self.content.headers),
         }
     }
 }
