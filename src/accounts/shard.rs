@@ -108,12 +108,13 @@ impl AccountsShard {
         self.judge(id, out, |judge| judge.receive(message));
     }
 
-    /// Deletions are as many as a tenth of a firehose and mostly nobody's: accounts without a link or purchase drop
+    /// Deletions are as many as a tenth of a firehose and mostly nobody's: accounts that can have ordered nothing drop
     /// them.
     fn delete_all(&mut self, network: Network, deletions: Vec<(u64, DeletedPost)>, out: &mut Outbox) {
         for (user, deleted) in deletions {
             let id = AccountId { network, user };
-            let concerned = self.table.get(&id).is_some_and(|a| a.has_link() || !a.purchases.is_empty());
+            let (mark, rules) = (self.watermark.value, &self.setup.rules);
+            let concerned = self.table.get(&id).is_some_and(|account| account.may_have_ordered(mark, rules));
             if concerned {
                 self.judge(id, out, |judge| judge.receive(AccountMessage::Deleted(deleted)));
             }

@@ -133,6 +133,13 @@ impl Account {
         self.links.iter().any(|entry| matches!(entry.change, LinkChange::Link(_)))
     }
 
+    /// Whether it was linked at a moment of which an order may wait or may yet be read. When its history was tidied
+    /// last makes no difference.
+    pub fn may_have_ordered(&self, mark: Option<Time>, rules: &Rules) -> bool {
+        let base = mark.and_then(|mark| self.links_base(self.horizon(mark, rules))).unwrap_or(0);
+        self.links[base..].iter().any(|entry| matches!(entry.change, LinkChange::Link(_)))
+    }
+
     /// The first change from an order's time on that stops it, with its reason: an unlink, a card that is no longer
     /// active, a freeze. One from before the order may be read late; it stops the order all the same.
     pub fn stopped_after(&self, ordered_at: Time) -> Option<(Time, Reason, Option<PostId>)> {

@@ -244,8 +244,10 @@ impl Account {
     }
 
     fn deleted(&mut self, deleted: DeletedPost, now: Now<'_>) {
-        let known = self.standing.last_link().is_some() || !self.purchases.is_empty();
-        if !known {
+        // What is older can't be ordered any more.
+        let open = |purchase: &Purchase| purchase.waits() || purchase.state == State::Authorized;
+        let oldest = now.watermark.map_or(Time(i64::MIN), |watermark| watermark.before(now.rules.windows.buy_max_age));
+        if !self.standing.was_linked_since(oldest) && !self.purchases.iter().any(open) {
             return;
         }
         let what = What::Deleted(deleted.post);

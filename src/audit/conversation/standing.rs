@@ -54,6 +54,12 @@ impl Standing {
         })
     }
 
+    /// Whether there was a link at some moment from then on.
+    pub fn was_linked_since(&self, time: Time) -> bool {
+        let later = |(at, change): &(Time, LinkChange)| *at > time && matches!(change, LinkChange::Link(_));
+        self.at(time).link.is_some() || self.changes.iter().any(later)
+    }
+
     /// Why nothing can be bought at a moment.
     pub fn refusal_at(&self, time: Time) -> Option<Reason> {
         self.at(time).refusal()
