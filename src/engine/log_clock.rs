@@ -2,10 +2,14 @@
 //!
 //! The log's clock shows in the append times of what this worker writes. Each lies between the moments, by our clock,
 //! at which the record was sent and its commit was answered; if it is further away than `time.skew_max`, one of the
-//! clocks is wrong. What was seen holds until our clock jumps, or the worker stood still for so long that it may have.
+//! clocks is wrong. What was seen holds until our clock may be wrong by more than that: a standstill of the worker
+//! looks like a jump of its clock, and adds to what it was wrong by.
 
 use crate::bus::LogClock;
 use crate::domain::{Span, Time};
+
+/// Two steps are seldom further apart than this while a worker works.
+const STEP_MAX_MS: i64 = 2_000;
 
 /// What is known of the two clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +26,9 @@ pub struct ClockWatch {
     /// `None`: nothing of this stage depends on a clock.
     skew_max: Option<Span>,
     state: Clocks,
+    /// By how much our clock is behind the log's, and ahead of it, at most: what was told, and standstills since.
+    behind: Span,
+    ahead: Span,
     /// Our clock at the last step.
     stepped: Option<Time>,
     /// Our clock when the transaction in flight was sent, unless it moved strangely since.
@@ -34,7 +41,15 @@ impl ClockWatch {
     pub fn new(skew_max: Option<Span>, log: LogClock) -> ClockWatch {
         let watches = skew_max.is_some() && log != LogClock::Ours;
         let state = if watches { Clocks::Unknown } else { Clocks::Agree };
-        ClockWatch { skew_max: skew_max.filter(|_| watches), state, stepped: None, sent: None, answered: Time(0) }
+        ClockWatch {
+            skew_max: skew_max.filter(|_| watches),
+            state,
+            behind: Span::ZERO,
+            ahead: Span::ZERO,
+            stepped: None,
+            sent: None,
+            answered: Time(0),
+        }
     }
 
     pub fn state(&self) -> Clocks {
@@ -46,10 +61,13 @@ impl ClockWatch {
         let Some(skew_max) = self.skew_max else { return };
         let passed = self.stepped.map_or(0, |then| now.since(then));
         let is_far = |span: i64| span.saturating_abs() > skew_max.0;
-        let jumped = is_far(passed);
-        self.sent = self.sent.filter(|_| !jumped);
+        self.sent = self.sent.filter(|_| !is_far(passed));
+        if !(0..=STEP_MAX_MS).contains(&passed) {
+            self.behind.0 = self.behind.0.saturating_add(passed.min(0).saturating_neg());
+            self.ahead.0 = self.ahead.0.saturating_add(passed.max(0));
+        }
         let doubtful = match self.state {
-            Clocks::Agree => jumped,
+            Clocks::Agree => is_far(self.behind.0) || is_far(self.ahead.0),
             // Whoever writes nothing any more, having no source any more, would never learn that all is well.
             Clocks::Differ => is_far(now.since(self.answered)),
             Clocks::Unknown => false,
@@ -71,6 +89,7 @@ impl ClockWatch {
             return;
         };
         self.answered = now;
+        (self.behind, self.ahead) = (Span(appended.since(sent).max(0)), Span(now.since(appended).max(0)));
         let near = sent.before(skew_max)..=now.after(skew_max);
         self.state = if near.contains(&appended) { Clocks::Agree } else { Clocks::Differ };
     }
@@ -142,6 +161,28 @@ mod tests {
         watch.step(at(186_400));
         watch.committed(told(100_001), at(186_400));
         assert_eq!(watch.state(), Clocks::Unknown);
+    }
+
+    #[test]
+    fn what_it_was_wrong_by_already_and_standstills_add_up() {
+        for (ahead, standstills) in [(30, vec![31]), (0, vec![31, 30]), (-30, vec![-31])] {
+            let mut watch = watch();
+            watch.step(at(100_000 + ahead));
+            watch.sent(at(100_000 + ahead));
+            watch.committed(told(100_000), at(100_000 + ahead));
+            let mut now = 100_000 + ahead;
+            for (index, standstill) in standstills.iter().enumerate() {
+                now += standstill;
+                watch.step(at(now));
+                let last = index + 1 == standstills.len();
+                let expected = if last { Clocks::Unknown } else { Clocks::Agree };
+                assert_eq!(watch.state(), expected, "{ahead} s ahead, after {standstills:?}");
+            }
+            watch.sent(at(now));
+            watch.committed(told(now), at(now));
+            watch.step(at(now + 1));
+            assert_eq!(watch.state(), Clocks::Agree);
+        }
     }
 
     #[test]

@@ -86,9 +86,9 @@ pub fn run(plan: &Plan, with_lines: bool) -> Outcome {
 impl<'a> World<'a> {
     fn new(plan: &'a Plan, with_lines: bool) -> World<'a> {
         let mut people = People::new(&plan.people, &plan.settings);
-        let clocks_jump = plan.spells.iter().any(|spell| spell.kinds.iter().any(|(kind, _)| *kind == Kind::Clock));
-        let trusted = |jumps: bool| (!jumps).then_some(CLOCK_AHEAD_MAX);
-        people.trust_clocks(trusted(clocks_jump && !plan.log_lags), trusted(clocks_jump));
+        if plan.log_lags || !plan.spells.iter().any(|spell| spell.kinds.iter().any(|(kind, _)| *kind == Kind::Clock)) {
+            people.trust_clocks(CLOCK_AHEAD_MAX);
+        }
         let now = people.next_due().unwrap_or(DEFAULT_START).before(Span::of_secs(10));
         let topics = topics_of(plan);
         let sim_topics = topics.iter().map(|(name, partitions)| SimTopic {

@@ -36,9 +36,8 @@ pub(super) struct Check {
     now: i64,
     /// The highest append time.
     log_clock: i64,
-    /// By how much processes' clocks may be behind and ahead; `None` if nothing is known of that.
+    /// By how much processes' clocks may be behind; `None` if nothing is known of that.
     lag_max: Option<i64>,
-    lead_max: Option<i64>,
     /// The highest clock that a tick told, by inbox partition.
     told_clocks: Vec<Option<i64>>,
     catalogue: Catalogue,
@@ -129,7 +128,6 @@ impl Check {
             now: desk.plan.start.0 - 3_600_000,
             log_clock: i64::MIN,
             lag_max: None,
-            lead_max: None,
             told_clocks: vec![None; inboxes],
             catalogue: Catalogue::new(&desk.goods),
             offers: OffersCheck::new(&desk.goods),
@@ -150,9 +148,9 @@ impl Check {
         self.log_clock = self.log_clock.max(appended.0);
     }
 
-    /// No process's clock will be further behind, or ahead, than this.
-    pub fn trust_clocks(&mut self, lag_max: Option<Span>, lead_max: Option<Span>) {
-        (self.lag_max, self.lead_max) = (lag_max.map(|lag| lag.0), lead_max.map(|lead| lead.0));
+    /// No process's clock will be further behind than this.
+    pub fn trust_clocks(&mut self, lag_max: Span) {
+        self.lag_max = Some(lag_max.0);
     }
 
     pub fn now(&self) -> i64 {

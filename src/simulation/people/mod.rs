@@ -122,9 +122,9 @@ impl People {
         }
     }
 
-    /// No process's clock will be further behind, or ahead, than this; `None`: by who knows how much.
-    pub fn trust_clocks(&mut self, lag_max: Option<Span>, lead_max: Option<Span>) {
-        self.check.trust_clocks(lag_max, lead_max);
+    /// No process's clock will be further behind than this.
+    pub fn trust_clocks(&mut self, lag_max: Span) {
+        self.check.trust_clocks(lag_max);
     }
 
     /// A committed record of `accounts.inbox`.

@@ -2,7 +2,7 @@
 //! (DESIGN section 6).
 
 use super::super::desk::{Desk, Into, Known};
-use super::Check;
+use super::{CLOCK_SLACK_MS, Check};
 use crate::domain::{SourceId, Tick, Time};
 
 impl Check {
@@ -57,8 +57,8 @@ impl Check {
         if is_read(next.map_or(source.high, |next| next.high)) {
             return None;
         }
-        // A clock may go wrong by as much as the skew without being noticed, after it was as wrong already.
-        let wrong_max = known.skew_max + self.lead_max.map_or(known.skew_max, |lead| lead.min(known.skew_max));
+        // By what a clock goes wrong within some steps, nobody notices at once.
+        let wrong_max = known.skew_max + CLOCK_SLACK_MS;
         let idle = clock.filter(|_| known.idle_after > 0 && known.idle_by_clock).is_some_and(|clock| {
             let fresh = next.is_none_or(|next| next.at_by_log + known.idle_after + wrong_max > clock.0);
             let believed = clock.0 <= self.log_clock.max(self.now).saturating_add(wrong_max);
