@@ -27,7 +27,7 @@ fn quick_id(record: &[u8]) -> Option<u64> {
         let key = cursor.string()?;
         cursor.expect(b':')?;
         if matches!(key, b"text" | b"full_text") {
-            return id;
+            return id.filter(|_| id_key == b"id_str" || !may_have_user(record));
         }
         if key == b"data" && id.is_none() && id_key == b"id_str" {
             cursor.expect(b'{')?;
@@ -40,6 +40,13 @@ fn quick_id(record: &[u8]) -> Option<u64> {
         }
         cursor.expect(b',')?;
     }
+}
+
+/// Whether a record whose `data` was read may be a v1.1 status all the same, as which it would count: such a one names
+/// its `user`, perhaps with escapes.
+fn may_have_user(record: &[u8]) -> bool {
+    let needles: [&[u8]; 3] = [b"\"user\"", br"\u007", br"\u0065"];
+    needles.into_iter().any(|needle| memchr::memmem::find(record, needle).is_some())
 }
 
 /// Steps over strings without escapes, and over bare words and numbers.
@@ -98,6 +105,11 @@ mod tests {
         );
         check(r#"{"data":{"author_id":"1","id":"301345161999286273","text":"a"}}"#, true, time);
         check(r#"{"data":{"author_id":"1","text":"a","id":"301345161999286273"}}"#, false, time);
+        check(
+            r#"{"data":{"id":"301345161999286273","text":"a"},"id_str":"5","text":"a","user":{"id":1},"created_at":"1970-01-01T00:00:01Z"}"#,
+            false,
+            Some(1000),
+        );
         check(r#"{"user":{"id":7},"text":"a","id":301345161999286273}"#, false, time);
         check(
             r#"{"id":"301345161999286273","id_str":"5","text":"a","user":{"id":1},"created_at":"1970-01-01T00:00:01Z"}"#,
