@@ -29,6 +29,7 @@ pub(super) struct Prefilter {
     tags: TagSet,
     service: ServiceNames,
     needles: Needles,
+    escaped_ascii: memmem::Finder<'static>,
     full_width_sign: memmem::Finder<'static>,
 }
 
@@ -66,6 +67,10 @@ const HASHTAGS_KEY: &[u8] = b"\"hashtags\"";
 const DELETE_KEY: &[u8] = b"\"delete\"";
 const HEARTBEAT_KEY: &[u8] = b"\"heartbeat\"";
 const FULL_WIDTH_SIGN: &[u8] = "＃".as_bytes();
+/// `\u0023` and all others below 256, behind their backslash, which an escaped stream is full of. They are searched
+/// apart from the needles: each post of such a stream has some (`\u003c`), and every needle that is found costs the
+/// vector search a new start.
+const ESCAPED_ASCII: &[u8] = b"u00";
 const WINDOW_BYTES_MAX: usize = 4;
 /// A mention ends after so many bytes (`text::manual_retweet_of`), whatever follows.
 const MENTION_BYTES_MAX: usize = 20;
@@ -81,6 +86,7 @@ impl Prefilter {
             tags: TagSet::new(tags),
             needles: Needles::new(&service),
             service,
+            escaped_ascii: memmem::Finder::new(ESCAPED_ASCII),
             full_width_sign: memmem::Finder::new(FULL_WIDTH_SIGN),
         }
     }
@@ -89,6 +95,7 @@ impl Prefilter {
     pub(super) fn may_matter(&self, record: &[u8]) -> bool {
         let mut scratch = String::new();
         self.any_needle(record, &mut scratch)
+            || self.any_escape(record, &mut scratch)
             || memchr_iter(b'#', record).any(|sign| self.tags.stands_at(record, sign + 1, &mut scratch))
             || self
                 .full_width_sign
@@ -108,21 +115,32 @@ impl Prefilter {
             && memmem::find_iter(record, &self.service.user_id).any(|at| self.service.user_id_stands_at(record, at))
     }
 
+    /// Whether a char below 256 that is written as an escape makes the record a candidate.
+    fn any_escape(&self, record: &[u8], scratch: &mut String) -> bool {
+        let backslashes = self.escaped_ascii.find_iter(record).filter_map(|at| at.checked_sub(1));
+        backslashes.filter(|at| record[*at] == b'\\').any(|at| self.escape_decides(record, at, scratch))
+    }
+
     /// Whether the needle found at `at` makes the record a candidate.
     fn decides(&self, record: &[u8], at: usize, scratch: &mut String) -> bool {
         let rest = &record[at..];
         match rest[0] {
-            b'\\' => match hex4(record, at + 2) {
-                Some(0x23 | 0xff03) => self.tags.stands_at(record, at + 6, scratch),
-                Some(unit) => hides_a_name(unit),
-                None => true,
-            },
+            b'\\' => self.escape_decides(record, at, scratch),
             b'"' if rest.starts_with(HASHTAGS_KEY) => {
                 self.tags.stands_in_array(record, at + HASHTAGS_KEY.len(), scratch)
             }
             // The keys of control messages.
             b'"' => true,
             _ => self.service.handle_stands_at(record, at) || self.service.user_id_stands_at(record, at),
+        }
+    }
+
+    /// Whether the escape at `at` begins a tag, or hides what is searched for.
+    fn escape_decides(&self, record: &[u8], at: usize, scratch: &mut String) -> bool {
+        match hex4(record, at + 2) {
+            Some(0x23 | 0xff03) => self.tags.stands_at(record, at + 6, scratch),
+            Some(unit) => hides_a_name(unit),
+            None => true,
         }
     }
 }
@@ -251,8 +269,7 @@ impl ServiceNames {
 
 impl Needles {
     fn new(service: &ServiceNames) -> Needles {
-        let mut patterns: Vec<Vec<u8>> =
-            [b"\\u00", b"\\uff", b"\\uFF", b"\\uFf", b"\\ufF"].iter().map(|p| p.to_vec()).collect();
+        let mut patterns: Vec<Vec<u8>> = [b"\\uff", b"\\uFF", b"\\uFf", b"\\ufF"].iter().map(|p| p.to_vec()).collect();
         patterns.extend([HASHTAGS_KEY, DELETE_KEY, HEARTBEAT_KEY].map(<[u8]>::to_vec));
         patterns.extend(cases(&service.handle.as_bytes()[service.window.clone()]));
         let short_user_id = service.user_id.len() < WINDOW_BYTES_MAX;
