@@ -193,6 +193,7 @@ fn time_rules(settings: &Settings) -> TimeRules {
         idle_by_heartbeat: settings.time.idle == IdleBy::Heartbeat,
         tick_every: settings.time.tick_every,
         skew_max: settings.time.skew_max,
+        topology: settings.time.topology,
     }
 }
 

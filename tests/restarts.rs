@@ -1,5 +1,6 @@
-//! What a restart must not forget although the log was compacted meanwhile: which offers were withdrawn, and by which
-//! tags people were told to confirm.
+//! What a restart must not forget although the log was compacted meanwhile: which offers were withdrawn, by which
+//! tags people were told to confirm. Who bought already. And what it must not remember: the clock of a live run, in a
+//! replay.
 
 mod support;
 
@@ -9,7 +10,7 @@ use std::time::Duration;
 use pay_by_tweet::bus::Bus;
 use pay_by_tweet::bus::embedded::{Embedded, EmbeddedOptions};
 use pay_by_tweet::clock::VirtualClock;
-use pay_by_tweet::domain::{SourceId, Time};
+use pay_by_tweet::domain::{SourceId, Span, Time};
 use pay_by_tweet::pipeline::{InlinePipeline, Producer, embedded_options, read_all};
 use pay_by_tweet::screen::setup::Topology;
 use support::firehose::{Firehose, Plan, Post, START_MS, Words};
@@ -37,7 +38,11 @@ impl Program {
     }
 
     fn start(&self) -> InlinePipeline {
-        let topology = Topology::new(vec![SourceId { topic: "tweets".to_owned(), partition: 0 }], false);
+        self.start_as(false)
+    }
+
+    fn start_as(&self, live: bool) -> InlinePipeline {
+        let topology = Topology::new(vec![SourceId { topic: "tweets".to_owned(), partition: 0 }], live);
         let (log, clock) = (self.log.clone(), self.clock.clone());
         let pipeline = InlinePipeline::on(log, clock, &self.house.settings, &self.house.offers, topology);
         let mut pipeline = pipeline.expect("it starts");
@@ -46,10 +51,115 @@ impl Program {
     }
 
     fn publish(&self, offer: &str) {
+        self.publish_to(None, offer);
+    }
+
+    fn publish_to(&self, partition: Option<u32>, offer: &str) {
+        self.clock.advance(Span::of_secs(1));
         let mut producer = Producer::new(&*self.log, "merchant").expect("a producer");
-        producer.send("offers", None, Some(b"mug"), Some(offer.as_bytes())).expect("it is sent");
+        let key = partition.is_none().then_some(&b"mug"[..]);
+        producer.send("offers", partition, key, Some(offer.as_bytes())).expect("it is sent");
         producer.commit(&[]).expect("it is committed");
     }
+
+    /// Appends posts and runs until all is judged.
+    fn hear<'p>(&self, pipeline: &mut InlinePipeline, posts: impl IntoIterator<Item = &'p Post>) {
+        let log: Arc<dyn Bus> = self.log.clone();
+        Gateway::new(&log).append("tweets", 0, posts.into_iter().map(Post::record));
+        pipeline.run().expect("it runs");
+    }
+
+    /// How many purchases came to this state.
+    fn count(&self, to: &str) -> usize {
+        values(&*self.log, "purchases.events").iter().filter(|event| event["to"] == to).count()
+    }
+}
+
+/// A program whose clock is past the conversation, with two accounts linked; the first of them buys a mug.
+fn with_a_buyer() -> (Program, InlinePipeline, Post) {
+    let plan = Plan { seed: 5, posts: 4_000, shoppers: 20, partitions: 1, span_ms: 3_600_000, ..Plan::default() };
+    let firehose = Firehose::new(plan);
+    let program = Program::new(firehose.end_ms() + 30 * Span::DAY.0);
+    let mut pipeline = program.start();
+    let log: Arc<dyn Bus> = program.log.clone();
+    Gateway::new(&log).append("accounts.links", 0, firehose.links());
+    pipeline.run().expect("it runs");
+    let buy = firehose.posts.iter().find(|post| matches!(post.words, Words::Buy(0))).expect("somebody buys");
+    (program, pipeline, *buy)
+}
+
+/// The post as its author, or the next shopper, says it so much later.
+fn later(post: &Post, by: Span, words: Words) -> Post {
+    Post { time: post.time + by.0, id: post.id.wrapping_add_signed(by.0 << 22), words, ..*post }
+}
+
+/// Inputs are partitioned as their producers like: what was said last about an offer holds, wherever it was said.
+#[test]
+fn what_was_said_last_of_an_offer_holds_in_whichever_partition() {
+    const SCARCE: &str = r#"{"id":"mug","kind":"purchase","buy_tag":"BuyMug","confirm_tag":"ConfirmMug",
+        "merchant":"house","item":"Mug","price":"10.00","currency":"USD","quantity":1}"#;
+    for partition in 0..4 {
+        for restart in [false, true] {
+            let (program, mut pipeline, buy) = with_a_buyer();
+            let again = |program: &Program, pipeline: InlinePipeline| {
+                if restart {
+                    drop(pipeline);
+                    program.start()
+                } else {
+                    pipeline
+                }
+            };
+            let other = Post { author: buy.author + 1, ..later(&buy, Span::of_secs(1), buy.words) };
+            let last = Post { author: buy.author + 2, ..later(&buy, Span(2_000), buy.words) };
+            program.publish_to(Some(partition), SCARCE);
+            pipeline.run().expect("it runs");
+            pipeline = again(&program, pipeline);
+            program.hear(&mut pipeline, [&buy, &other]);
+            let sold = (program.count("prompted"), program.count("sold_out"));
+            assert_eq!(sold, (1, 1), "one mug for two, said in partition {partition}, restart {restart}");
+            program.publish_to(Some(partition), WITHDRAWN);
+            pipeline.run().expect("it runs");
+            pipeline = again(&program, pipeline);
+            program.hear(&mut pipeline, [&last]);
+            assert_eq!(program.count("ordered"), 2, "withdrawn in partition {partition}, restart {restart}");
+        }
+    }
+}
+
+/// Whoever has bought has bought, although the offer was extended after.
+#[test]
+fn an_offer_that_is_extended_is_not_sold_again_to_who_has_it() {
+    let until = |at: i64| {
+        let closes = pay_by_tweet::wire::time::format(Time(at));
+        format!(
+            r#"{{"id":"mug","kind":"purchase","buy_tag":"BuyMug","confirm_tag":"ConfirmMug","merchant":"house",
+            "item":"Mug","price":"10.00","currency":"USD","closes":"{closes}"}}"#
+        )
+    };
+    let (program, mut pipeline, buy) = with_a_buyer();
+    let days = |n: i64| Span(n * Span::DAY.0);
+    program.publish(&until(buy.time + days(3).0));
+    pipeline.run().expect("it runs");
+    program.hear(&mut pipeline, [&buy, &later(&buy, Span(60_000), Words::Confirm(0))]);
+    program.publish(&until(buy.time + days(20).0));
+    pipeline.run().expect("it runs");
+    let noise = later(&buy, days(6), Words::Noise);
+    program.hear(&mut pipeline, [&noise, &later(&buy, days(7), Words::Buy(0))]);
+    assert_eq!((program.count("authorized"), program.count("ordered"), program.count("rejected")), (1, 1, 1));
+}
+
+/// A live run tells its clock, so that its own lag shortens nobody's window. In a replay that clock is years ahead.
+#[test]
+fn the_clock_of_a_live_run_opens_no_window_in_a_replay() {
+    let (program, pipeline, buy) = with_a_buyer();
+    drop(pipeline);
+    let mut live = program.start_as(true);
+    program.hear(&mut live, [&later(&buy, Span(-60_000), Words::Noise)]);
+    drop(live);
+    let mut replay = program.start();
+    program.hear(&mut replay, [&buy, &later(&buy, Span(3 * 3_600_000), Words::Confirm(0))]);
+    assert_eq!(program.count("prompted"), 2, "prompted, and its late confirm");
+    assert_eq!(values(&*program.log, "payments.authorized").len(), 0);
 }
 
 #[test]

@@ -69,12 +69,13 @@ fn inputs_of(args: &RunArgs, settings: &Settings) -> anyhow::Result<Vec<Input>> 
     inputs.map_err(|why| Misconfigured(why).into())
 }
 
-/// Without inputs every partition of every post topic is a source. With them only those that hold records, or will.
+/// Without inputs every partition of every post topic is a source on a cluster. With them, and on the embedded log,
+/// which nobody writes to but who has it, only those that hold records, or will, and at least one.
 fn topology(log: &dyn Bus, settings: &Settings, inputs: &[Input]) -> anyhow::Result<Topology> {
     let is_posts = |topic: &str| settings.sources.iter().any(|source| source.topic == topic);
     let source = |topic: &str, partition| SourceId { topic: topic.to_owned(), partition };
     let mut sources = BTreeSet::new();
-    if inputs.is_empty() {
+    if settings.bus.kind == BusKind::Kafka && inputs.is_empty() {
         for topic in settings.sources.iter().map(|source| source.topic.as_str()) {
             sources.extend((0..log.partitions(topic)?).map(|partition| source(topic, partition)));
         }
@@ -86,6 +87,9 @@ fn topology(log: &dyn Bus, settings: &Settings, inputs: &[Input]) -> anyhow::Res
         }
         let named = inputs.iter().filter(|input| is_posts(&input.topic) && !input.is_empty());
         sources.extend(named.map(|input| source(&input.topic, 0)));
+        if inputs.is_empty() && sources.is_empty() {
+            sources.extend(settings.sources.iter().map(|one| source(&one.topic, 0)));
+        }
     }
     let live = inputs.is_empty() && settings.time.idle_after > Span::ZERO;
     Ok(Topology::new(sources.into_iter().collect(), live))

@@ -172,6 +172,8 @@ pub struct TimeSettings {
     pub idle: IdleBy,
     pub tick_every: Span,
     pub skew_max: Span,
+    /// Counts the times that a post topic was taken out of the sources or renamed.
+    pub topology: u32,
 }
 
 /// What moves a source that stays silent.

@@ -84,8 +84,8 @@ pub struct OfferSpec {
 }
 
 impl OfferSpec {
-    /// Checks every field and gives the offer, or everything that is wrong with it. `version` is the offset of the
-    /// offer's record in the `offers` topic.
+    /// Checks every field and gives the offer, or everything that is wrong with it. `version` is higher for
+    /// what was said later in the `offers` topic.
     ///
     /// An offer that is no purchase needs no confirm tag; its terms then hold a folded tag that no hashtag equals. One
     /// code is shared by all; several are one each, and as many as the quantity.

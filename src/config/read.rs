@@ -176,6 +176,7 @@ fn time(reader: &mut Reader) -> TimeSettings {
         idle: reader.choice("time.idle", &[("clock", IdleBy::Clock), ("heartbeat", IdleBy::Heartbeat)]),
         tick_every: span(reader, "time.tick_every", 1),
         skew_max: span(reader, "time.skew_max", 0),
+        topology: number(reader, "time.topology", 0, COUNT_MAX),
     }
 }
 

@@ -128,16 +128,20 @@ impl Account {
         standing
     }
 
-    /// Whether it was ever linked, as far as anything that may yet be read could depend on it.
+    /// Whether a link is remembered: which it is for a while after it stopped to matter.
     pub fn has_link(&self) -> bool {
-        self.links.iter().any(|entry| matches!(entry.change, LinkChange::Link(_)))
+        self.has_link_from(0)
     }
 
     /// Whether it was linked at a moment of which an order may wait or may yet be read. When its history was tidied
     /// last makes no difference.
     pub fn may_have_ordered(&self, mark: Option<Time>, rules: &Rules) -> bool {
         let base = mark.and_then(|mark| self.links_base(self.horizon(mark, rules))).unwrap_or(0);
-        self.links[base..].iter().any(|entry| matches!(entry.change, LinkChange::Link(_)))
+        self.has_link_from(base)
+    }
+
+    fn has_link_from(&self, place: usize) -> bool {
+        self.links[place..].iter().any(|entry| matches!(entry.change, LinkChange::Link(_)))
     }
 
     /// The first change from an order's time on that stops it, with its reason: an unlink, a card that is no longer
@@ -327,7 +331,7 @@ impl Purchase {
 
     /// When an ended purchase may be forgotten: no redelivered buy, confirm or daily limit can concern it any more, and
     /// what became of its replies is known, also where a clock that was ahead made its deadline late. One that
-    /// succeeded counts towards `per_account` for as long as its offer is open.
+    /// succeeded counts towards `per_account` for as long as its offer is open, also where it was extended meanwhile.
     pub fn forget_at(&self, rules: &Rules) -> Option<Time> {
         if self.state.waits() || self.state == State::Authorized {
             return None;
@@ -336,7 +340,7 @@ impl Purchase {
         let until = self.ordered_at.max(self.window_from).max(waited_until.unwrap_or(self.ordered_at));
         let settled = until.after(rules.windows.buy_max_age).after(Span::DAY);
         if self.state.succeeded() {
-            self.terms.closes.map(|closes| closes.after(Span::DAY).max(settled))
+            self.terms.closes.map(|closes| closes.after(rules.windows.forget_after).max(settled))
         } else {
             Some(settled)
         }

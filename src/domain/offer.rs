@@ -35,7 +35,7 @@ pub struct Offer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Terms {
     pub offer: String,
-    /// The offset of the offer's record in the `offers` topic.
+    /// Higher for what was said later in the `offers` topic, whatever partition it was said in.
     pub version: u64,
     pub kind: OfferKind,
     /// Tags as published (for texts); compare by the folded ones below.

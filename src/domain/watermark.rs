@@ -15,7 +15,7 @@ pub struct Watermark {
     pub marks: BTreeMap<SourceId, Option<Time>>,
     /// Where the watermark stands.
     pub value: Option<Time>,
-    /// The wall clock of the last tick that carried one (live sources only).
+    /// The wall clock of the last tick, if its source is live.
     pub clock: Option<Time>,
 }
 
@@ -26,6 +26,7 @@ impl Watermark {
         let mut moved = false;
         if tick.topology > self.topology || self.marks.is_empty() {
             self.topology = tick.topology;
+            self.marks.retain(|source, _| tick.sources.contains(source));
             for source in &tick.sources {
                 self.marks.entry(source.clone()).or_insert(None);
             }
@@ -41,7 +42,7 @@ impl Watermark {
         let counts = |mark: &Option<Time>| mark.is_some() || !planted::is(Bug::WatermarkOfSeenSources);
         let lowest = self.marks.values().copied().filter(counts).min().flatten();
         self.value = if planted::is(Bug::WatermarkGoesBack) { lowest } else { self.value.max(lowest) };
-        self.clock = tick.clock.or(self.clock);
+        self.clock = tick.clock;
         moved || before != (self.value, self.clock, self.topology)
     }
 }
@@ -67,6 +68,24 @@ mod tests {
         assert_eq!(mark.value, Some(Time(40)), "a mark never moves back");
         mark.tick(&tick(&["a", "b"], &[(1, 150)]));
         assert_eq!(mark.value, Some(Time(150)));
+    }
+
+    #[test]
+    fn a_source_that_was_taken_out_holds_nothing_up_any_more() {
+        let mut mark = Watermark::default();
+        mark.tick(&tick(&["a", "b"], &[(0, 100)]));
+        mark.tick(&Tick { topology: 1 << 32 | 1, ..tick(&["a"], &[(0, 300)]) });
+        assert_eq!(mark.value, Some(Time(300)));
+        mark.tick(&tick(&["a", "b"], &[(0, 400), (1, 50)]));
+        assert_eq!(mark.value, Some(Time(400)), "who still knows the old list tells of its own sources all the same");
+    }
+
+    #[test]
+    fn a_replay_after_a_live_run_has_no_clock() {
+        let mut mark = Watermark::default();
+        mark.tick(&Tick { clock: Some(Time(900)), ..tick(&["a"], &[(0, 100)]) });
+        mark.tick(&tick(&["a"], &[]));
+        assert_eq!((mark.value, mark.clock), (Some(Time(100)), None));
     }
 
     #[test]

@@ -1,4 +1,7 @@
 //! Every screen worker knows the whole `offers` topic: read to its end at start, followed after.
+//!
+//! Nothing may depend on how a producer partitions, so what was said last about an offer is told by when it was
+//! appended, whichever partition it is in; within a partition by its order, whatever the log's clock does.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,8 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::catalogue::{Catalogue, RetiredTags, Service};
 use super::setup::{ScreenSetup, Shared};
 use super::side::OFFERS;
-use crate::bus::{Budget, Bus, BusError, Reader, RecordRef, TopicPartition};
-use crate::domain::{Network, Offer};
+use crate::bus::{Budget, Bus, BusError, Reader, TopicPartition};
+use crate::domain::{Network, Offer, Time};
 use crate::wire::inputs::{self, OfferRecord};
 
 /// Reads the `offers` topic outside every group and keeps the shared catalogue up to date.
@@ -20,7 +23,7 @@ pub struct Follower {
 
 /// What makes an offer of the topic a good one; the configuration knows.
 pub trait OfferRules: Send + Sync {
-    /// Validates an offer's JSON; the version is its record's offset.
+    /// Validates an offer's JSON; the version is its record's, see [`Follower::version`].
     fn read(&self, spec: serde_json::Value, version: u64) -> Result<Offer, String>;
 
     /// Why it can't stand beside the others.
@@ -35,10 +38,28 @@ struct State {
     retired: Vec<RetiredTags>,
     /// Ids that were withdrawn, also those whose offer the topic has forgotten.
     withdrawn: BTreeSet<String>,
-    /// (partition, offset) of the records whose offers are no good, and why.
-    refused: BTreeMap<(u32, u64), String>,
+    /// By (partition, offset): what the catalogue made of a record.
+    taken: BTreeMap<Place, Taken>,
+    /// Read, and waiting for the partitions that are yet to be read.
+    unsorted: Vec<(Place, Said)>,
     /// Something was read that the shared catalogue doesn't show yet, perhaps since a read failed half-way.
     changed: bool,
+}
+
+/// Partition and offset of a record of the topic.
+pub type Place = (u32, u64);
+
+struct Taken {
+    version: u64,
+    /// Why its offer is no good.
+    refused: Option<String>,
+}
+
+/// A record of the topic.
+struct Said {
+    version: u64,
+    key: Option<Vec<u8>>,
+    value: Option<Vec<u8>>,
 }
 
 impl Follower {
@@ -55,7 +76,8 @@ impl Follower {
             offers: BTreeMap::new(),
             retired: Vec::new(),
             withdrawn: BTreeSet::new(),
-            refused: BTreeMap::new(),
+            taken: BTreeMap::new(),
+            unsorted: Vec::new(),
             changed: false,
         };
         Ok(Follower { state: Mutex::new(state), service, rules, record_bytes_max })
@@ -70,26 +92,13 @@ impl Follower {
     /// the shard of its partition makes the dead letter.
     pub fn follow(&self, catalogue: &Shared<Catalogue>) -> Result<(), BusError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let State { reader, positions, offers, retired, withdrawn, refused, changed } = &mut *state;
-        let all: Vec<TopicPartition> = positions.iter().map(|(at, _)| at.clone()).collect();
-        let ends = reader.ends(&all)?;
-        for ((at, position), end) in positions.iter_mut().zip(ends) {
-            while *position < end {
-                let next = reader.read(at, *position, Budget::BULK, &mut |record| match self
-                    .take(record, offers, withdrawn)
-                {
-                    Ok(Some(new)) => *changed |= replace(new, offers, retired),
-                    Ok(None) => {}
-                    Err(why) => drop(refused.insert((at.partition, record.offset), why)),
-                })?;
-                if next <= *position {
-                    break;
-                }
-                *position = next;
-            }
+        state.read_on()?;
+        for (place, said) in state.sorted() {
+            let taken = self.take(&said, &mut state);
+            state.taken.insert(place, taken);
         }
-        reader.rest();
-        if std::mem::take(changed) {
+        if std::mem::take(&mut state.changed) {
+            let State { offers, retired, .. } = &*state;
             catalogue.set(Catalogue::new(offers.values().cloned(), retired.iter().cloned(), self.service.clone()));
         }
         Ok(())
@@ -99,21 +108,25 @@ impl Follower {
     pub fn read(
         &self,
         catalogue: &Shared<Catalogue>,
-        at: (u32, u64),
+        place: Place,
+        appended: Time,
         spec: serde_json::Value,
     ) -> Result<Offer, String> {
-        // The record may have come after the last look.
-        let followed = |state: &State| state.positions.iter().any(|(tp, place)| tp.partition == at.0 && *place > at.1);
-        if !followed(&self.state.lock().unwrap_or_else(PoisonError::into_inner)) {
+        let version = self.version(catalogue, place, appended);
+        match self.state.lock().unwrap_or_else(PoisonError::into_inner).taken.get(&place) {
+            Some(Taken { refused: Some(why), .. }) => Err(why.clone()),
             // While the log is away the offer is judged by itself: the catalogue will refuse a clash all the same.
-            if self.follow(catalogue).is_err() {
-                return self.rules.read(spec, at.1);
-            }
+            _ => self.rules.read(spec, version),
         }
-        match self.state.lock().unwrap_or_else(PoisonError::into_inner).refused.get(&at) {
-            Some(why) => Err(why.clone()),
-            None => self.rules.read(spec, at.1),
-        }
+    }
+
+    /// A number that is higher for what was said later, for a record of the topic.
+    pub fn version(&self, catalogue: &Shared<Catalogue>, place: Place, appended: Time) -> u64 {
+        let known = |state: &State| state.taken.get(&place).map(|taken| taken.version);
+        let look = || known(&self.state.lock().unwrap_or_else(PoisonError::into_inner));
+        // The record may have come after the last look.
+        let version = look().or_else(|| self.follow(catalogue).ok().and_then(|()| look()));
+        version.unwrap_or_else(|| version_after(None, appended))
     }
 
     /// The ids that the topic knows, withdrawn ones too, for seeding.
@@ -122,32 +135,87 @@ impl Follower {
         state.offers.keys().chain(&state.withdrawn).cloned().collect()
     }
 
-    fn take(
-        &self,
-        record: RecordRef<'_>,
-        offers: &BTreeMap<String, Arc<Offer>>,
-        withdrawn: &mut BTreeSet<String>,
-    ) -> Result<Option<Offer>, String> {
-        match inputs::parse_offer_envelope(record.value, record.key, self.record_bytes_max) {
-            Ok(Some(OfferRecord::Spec { spec, .. })) => {
-                let new = self.rules.read(spec, record.offset)?;
+    fn take(&self, said: &Said, state: &mut State) -> Taken {
+        let State { offers, withdrawn, retired, changed, .. } = state;
+        let version = said.version;
+        let is_old = |id: &str| offers.get(id).is_some_and(|known| known.terms.version >= version);
+        let envelope = inputs::parse_offer_envelope(said.value.as_deref(), said.key.as_deref(), self.record_bytes_max);
+        let new = match envelope {
+            Ok(Some(OfferRecord::Spec { spec, .. })) => self.rules.read(spec, version).and_then(|new| {
                 match self.rules.clash(&new, &mut offers.values().map(|offer| &**offer)) {
                     Some(why) => Err(why),
                     None => Ok(Some(new)),
                 }
-            }
+            }),
             Ok(Some(OfferRecord::Withdrawn { id })) => {
                 let offer = offers.get(&id).map(|offer| Offer { withdrawn: true, ..(**offer).clone() });
                 withdrawn.insert(id);
                 Ok(offer)
             }
+            // The shard of its partition makes the dead letter.
             Ok(None) | Err(_) => Ok(None),
+        };
+        match new {
+            Ok(Some(new)) if !is_old(&new.terms.offer) => {
+                replace(new, offers, retired);
+                *changed = true;
+                Taken { version, refused: None }
+            }
+            Ok(_) => Taken { version, refused: None },
+            Err(why) => Taken { version, refused: Some(why) },
         }
     }
 }
 
+impl State {
+    /// Reads every partition to its end. What was read before a failure is not read again.
+    fn read_on(&mut self) -> Result<(), BusError> {
+        let State { reader, positions, taken, unsorted, .. } = self;
+        let all: Vec<TopicPartition> = positions.iter().map(|(at, _)| at.clone()).collect();
+        let ends = reader.ends(&all)?;
+        for ((at, position), end) in positions.iter_mut().zip(ends) {
+            if *position >= end {
+                continue;
+            }
+            let waiting = unsorted.iter().rfind(|((partition, _), _)| *partition == at.partition);
+            let before = taken.range((at.partition, 0)..=(at.partition, u64::MAX)).next_back();
+            let mut last = waiting.map(|(_, said)| said.version).or(before.map(|(_, taken)| taken.version));
+            while *position < end {
+                let next = reader.read(at, *position, Budget::BULK, &mut |record| {
+                    let version = version_after(last, record.timestamp);
+                    last = Some(version);
+                    let owned = |bytes: Option<&[u8]>| bytes.map(<[u8]>::to_vec);
+                    let said = Said { version, key: owned(record.key), value: owned(record.value) };
+                    unsorted.push(((at.partition, record.offset), said));
+                })?;
+                if next <= *position {
+                    break;
+                }
+                *position = next;
+            }
+        }
+        reader.rest();
+        Ok(())
+    }
+
+    /// What is new, in the order in which it was said.
+    fn sorted(&mut self) -> Vec<(Place, Said)> {
+        let mut new = std::mem::take(&mut self.unsorted);
+        new.sort_by_key(|(place, said)| (said.version, *place));
+        new
+    }
+}
+
+/// The version of a record that was appended at a time, after another one of its partition: milliseconds, and room for
+/// a million records in each.
+fn version_after(last: Option<u64>, appended: Time) -> u64 {
+    const ROOM_BITS: u32 = 20;
+    let version = u64::try_from(appended.0).unwrap_or(0) << ROOM_BITS;
+    last.map_or(version, |last| version.max(last + 1))
+}
+
 /// Puts an offer in the place of its older version, whose tags are retired if they differ.
-fn replace(new: Offer, offers: &mut BTreeMap<String, Arc<Offer>>, retired: &mut Vec<RetiredTags>) -> bool {
+fn replace(new: Offer, offers: &mut BTreeMap<String, Arc<Offer>>, retired: &mut Vec<RetiredTags>) {
     let tags = |offer: &Offer| (offer.terms.buy.clone(), offer.terms.confirm.clone(), offer.terms.cancel.clone());
     if let Some(old) = offers.get(&new.terms.offer) {
         let old = tags(old);
@@ -156,7 +224,6 @@ fn replace(new: Offer, offers: &mut BTreeMap<String, Arc<Offer>>, retired: &mut 
         }
     }
     offers.insert(new.terms.offer.clone(), Arc::new(new));
-    true
 }
 
 impl ScreenSetup {
@@ -171,7 +238,6 @@ mod tests {
     use super::*;
     use crate::bus::sim::{Faults, ProcessId, SimBus, SimOptions, SimTopic};
     use crate::config::{OfferSpec, Settings};
-    use crate::domain::Time;
     use crate::pipeline::Stages;
     use crate::screen::setup::Topology;
 

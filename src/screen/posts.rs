@@ -220,14 +220,17 @@ impl PostsShard {
 
     /// What is read after an outage, or after this worker stood still, would be judged by the clock of before, and the
     /// windows of all who ordered meanwhile would be shorter by it: the clock is told first. Event time stays where it
-    /// was.
+    /// was. Where a live source was before, a replay has no clock any more: that is told first, too.
     fn tick_before(&mut self, batch: &Batch, out: &mut Out) {
         let old = self.setup.time.tick_every.0.saturating_mul(2);
         let is_old = |(clock, _): (Time, _)| !(0..old).contains(&batch.now.since(clock));
-        let late = self.progress.ticked.is_none_or(is_old) && !planted::is(Bug::ClockToldLate);
-        if !batch.items.is_empty() && late && self.setup.topology.is_live() {
-            let told = self.progress.told;
-            self.write_tick(told, Some(batch.now), out);
+        let is_live = self.setup.topology.is_live();
+        let late = self.progress.ticked.is_none_or(|ticked| is_live && is_old(ticked));
+        if !batch.items.is_empty() && late && !planted::is(Bug::ClockToldLate) {
+            self.write_tick(self.progress.told, is_live.then_some(batch.now), out);
+            if !is_live {
+                self.progress.ticked = Some((batch.now, self.progress.high));
+            }
         }
     }
 
@@ -296,7 +299,7 @@ impl PostsShard {
         let sources = self.setup.topology.sources();
         let Some(index) = self.source_index() else { return };
         let tick = Tick {
-            topology: sources.len() as u64,
+            topology: u64::from(self.setup.time.topology) << 32 | sources.len() as u64,
             sources: sources.to_vec(),
             marks: mark.map(|mark| (index as u32, mark)).into_iter().collect(),
             clock,

@@ -34,6 +34,8 @@ pub struct TimeRules {
     pub idle_by_heartbeat: bool,
     pub tick_every: Span,
     pub skew_max: Span,
+    /// A higher one replaces the list of sources, which otherwise only grows.
+    pub topology: u32,
 }
 
 /// Which partitions are sources, and whether they are live (DESIGN section 6).

@@ -81,12 +81,15 @@ impl SideShard {
     fn route_offer(&self, record: &InRecord) -> Result<Option<OutRecord>, BadInput> {
         let envelope =
             inputs::parse_offer_envelope(record.value.as_deref(), record.key.as_deref(), self.setup.record_bytes_max)?;
+        let place = (self.at.partition, record.offset);
         let (id, message) = match envelope {
             None => return Ok(None),
-            Some(OfferRecord::Withdrawn { id }) => (id, OfferMessage::Withdrawn { version: record.offset }),
+            Some(OfferRecord::Withdrawn { id }) => {
+                let version = self.setup.follower.version(&self.setup.catalogue, place, record.timestamp);
+                (id, OfferMessage::Withdrawn { version })
+            }
             Some(OfferRecord::Spec { id, spec }) => {
-                let place = (self.at.partition, record.offset);
-                let offer = self.setup.follower.read(&self.setup.catalogue, place, spec);
+                let offer = self.setup.follower.read(&self.setup.catalogue, place, record.timestamp, spec);
                 let offer = offer.map_err(|detail| BadInput::new("wrong_type", detail))?;
                 (id, OfferMessage::Published(Arc::new(offer)))
             }

@@ -53,7 +53,7 @@ pub fn parse_link(value: &[u8], bytes_max: usize) -> Result<Option<(AccountId, L
     Ok(Some((account(&fields)?, LinkMessage { at: at(&fields)?, change })))
 }
 
-/// Reads a record of `replies.posted`.
+/// Reads a record of `replies.posted`; nothing if it tells of an announcement.
 pub fn parse_posted(value: &[u8], bytes_max: usize) -> Result<Option<(AccountId, PromptFate)>, BadInput> {
     const NAMES: [&str; 5] = ["reply", "account", "post", "failed", "at"];
     let Some(fields) = Fields::read(value, bytes_max, &NAMES)? else {
@@ -74,7 +74,12 @@ pub fn parse_posted(value: &[u8], bytes_max: usize) -> Result<Option<(AccountId,
         }
         (None, None) => return Err(BadInput::new("wrong_type", "post, failed: both are missing")),
     };
-    Ok(Some((account(&fields)?, PromptFate { reply, at: at(&fields)?, outcome })))
+    let fate = PromptFate { reply, at: at(&fields)?, outcome };
+    // An announcement is nobody's, and nothing waits for what became of it.
+    if fields.is_null("account") {
+        return Ok(None);
+    }
+    Ok(Some((account(&fields)?, fate)))
 }
 
 /// Reads the envelope of a record of `offers`; a tombstone withdraws the offer that its key names.

@@ -49,6 +49,12 @@ impl<'a, const N: usize> Fields<'a, N> {
         }
     }
 
+    /// Whether it says expressly that there is none.
+    pub fn is_null(&self, name: &'static str) -> bool {
+        let index = self.names.iter().position(|known| *known == name);
+        index.and_then(|index| self.raw[index]).is_some_and(|raw| raw.get() == "null")
+    }
+
     pub fn required_text(&self, name: &'static str) -> Result<String, BadInput> {
         self.text(name)?.ok_or_else(|| BadInput::new("wrong_type", format!("{name}: it is missing")))
     }

@@ -106,6 +106,8 @@ fn fates_are_read() {
     for bad in [r#""post":301345161999286273"#, r#""post":"1","failed":"x""#, r#""x":1"#, r#""post":"-1""#] {
         assert_eq!(read(bad).map_err(|bad| bad.reason), Err("wrong_type"), "{bad}");
     }
+    let announcement = format!(r#"{{"reply":"{REPLY}","account":null,"at":"2013-02-11T15:00:00.000Z","post":"1"}}"#);
+    assert_eq!(parse_posted(announcement.as_bytes(), BYTES_MAX), Ok(None));
     assert_eq!(parse_posted(br#"{"post":"1"}"#, BYTES_MAX), Err(BadInput::new("no_id", "reply")));
     assert_ne!(reply, Uuid([0; 16]));
 }

@@ -98,11 +98,12 @@ fn accounts_links() -> Value {
 
 fn replies_posted() -> Value {
     let absent = json!({"type": "null"});
+    let whose = json!({"anyOf": [account(), absent], "description": "null: an announcement's."});
     json!({
         "$schema": DIALECT,
         "description": "What the gateway did with a reply.",
         "type": "object",
-        "properties": {"reply": {"type": "string", "format": "uuid"}, "account": account(), "at": time()},
+        "properties": {"reply": {"type": "string", "format": "uuid"}, "account": whose, "at": time()},
         "required": ["reply", "account", "at"],
         "oneOf": [
             {"properties": {"post": post(), "failed": absent}, "required": ["post"]},

@@ -39,13 +39,14 @@ impl Purchase {
     }
 
     /// Whether it need not be known any more at this watermark: it has ended, its buy would be stale if it were read
-    /// again, and its day is over. One that is paid counts for as long as its offer is open.
+    /// again, and its day is over. One that is paid counts for as long as its offer is open, also where that was
+    /// extended meanwhile.
     pub fn may_be_forgotten(&self, rules: &Rules, watermark: Option<Time>) -> bool {
         let waited_until =
             if matches!(self.state, State::Expired | State::Cancelled) { self.deadline } else { self.from };
         let old = self.ordered_at.max(self.from).max(waited_until).after(rules.windows.buy_max_age).after(Span::DAY);
         let until = match self.state {
-            State::Fulfilled => self.terms.closes.map(|closes| closes.after(Span::DAY).max(old)),
+            State::Fulfilled => self.terms.closes.map(|closes| closes.after(rules.windows.forget_after).max(old)),
             _ if self.counts() => None,
             _ => Some(old),
         };

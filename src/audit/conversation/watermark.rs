@@ -11,7 +11,7 @@ pub(super) struct Progress {
     sources: Vec<SourceId>,
     marks: BTreeMap<SourceId, Time>,
     value: Option<Time>,
-    /// The wall clock of the last tick on live sources.
+    /// The wall clock of the last tick, if its source is live.
     pub clock: Option<Time>,
 }
 
@@ -29,7 +29,7 @@ impl Progress {
                 None => drop(self.marks.insert(source.clone(), *time)),
             }
         }
-        self.clock = tick.clock.or(self.clock);
+        self.clock = tick.clock;
         let marks: Option<Vec<Time>> = self.sources.iter().map(|source| self.marks.get(source).copied()).collect();
         self.value = self.value.max(marks.and_then(|marks| marks.into_iter().min()));
         self.value

@@ -180,11 +180,11 @@ impl Check {
                         self.dead.insert(at, Dead { reason: "wrong_type", size, sure: true });
                     }
                     Some(spec) => {
-                        self.offers.appended(change, offset);
-                        self.catalogue.publish(spec, good.tags[change.generation], offset, self.now);
+                        self.offers.appended(change);
+                        self.catalogue.publish(spec, good.tags[change.generation], self.now);
                     }
                     None => {
-                        self.offers.appended(change, offset);
+                        self.offers.appended(change);
                         self.catalogue.withdraw(&good.spec.id, self.now);
                     }
                 }
