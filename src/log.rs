@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::bus::embedded::Embedded;
 use crate::bus::kafka::Kafka;
 use crate::bus::kafka::admin::{Admin, Wanted};
+use crate::bus::kafka::clients::RECORD_BYTES_MAX;
 use crate::bus::{Bus, BusError};
 use crate::clock::Clock;
 use crate::config::{BusKind, Settings};
@@ -43,6 +44,7 @@ pub fn open_kafka(settings: &Settings) -> Result<Kafka, BusError> {
 /// Every topic that a cluster must have under these settings. All are stamped by the broker: event times as old as a
 /// backfill's would meet retention at once.
 pub fn wanted_topics(settings: &Settings) -> Vec<Wanted> {
+    let (_, foreign) = inputs(settings).swap_remove(0);
     let one = |topic: String| {
         let mut config = BTreeMap::from([("message.timestamp.type", "LogAppendTime".to_owned())]);
         if COMPACTED.contains(&topic.as_str()) || topic == OFFERS {
@@ -54,6 +56,10 @@ pub fn wanted_topics(settings: &Settings) -> Vec<Wanted> {
         }
         if topic.ends_with(".inbox") {
             config.insert("retention.ms", INBOX_RETENTION_MS.to_string());
+        }
+        if !foreign.contains(&topic) {
+            // With what a batch has around its records.
+            config.insert("max.message.bytes", (RECORD_BYTES_MAX + (64 << 10)).to_string());
         }
         let exact = INTERNAL.contains(&topic.as_str());
         Wanted { topic, partitions: settings.topics.partitions, exact, settings: config }

@@ -96,11 +96,13 @@ pub fn accounts_shard(partition: u32, accounts: usize, kept_bytes: usize, waterm
     }
 }
 
-/// How far a stage's group is behind in a partition, as of the last look.
-pub fn lag(stage: &'static str, topic: &str, partition: u32, records: u64, seconds: f64) {
+/// How far a stage's group is behind in a partition, and how long an open transaction has held back what follows there,
+/// as of the last look.
+pub fn lag(stage: &'static str, topic: &str, partition: u32, records: u64, seconds: f64, held_seconds: f64) {
     let labels = [("stage", stage.to_owned()), ("topic", topic.to_owned()), ("partition", partition.to_string())];
     gauge!("pay_by_tweet_lag_records", &labels).set(records as f64);
     gauge!("pay_by_tweet_lag_seconds", &labels).set(seconds);
+    gauge!("pay_by_tweet_open_transaction_seconds", &labels).set(held_seconds);
 }
 
 /// An offer's stock after a commit.
@@ -178,7 +180,7 @@ const COUNTERS: [Description; 20] = [
     ),
 ];
 
-const GAUGES: [Description; 11] = [
+const GAUGES: [Description; 12] = [
     ("pay_by_tweet_build_info", Unit::Count, "Always 1; the label says which version runs."),
     ("pay_by_tweet_accounts", Unit::Count, "Accounts in memory, by partition."),
     ("pay_by_tweet_kept_bytes", Unit::Bytes, "What is kept of records that opened nothing, by partition."),
@@ -189,6 +191,11 @@ const GAUGES: [Description; 11] = [
         "Offsets from the first record that is unread to the partition's end; 0 if only markers are left.",
     ),
     ("pay_by_tweet_lag_seconds", Unit::Seconds, "How long ago the first record that is unread was appended."),
+    (
+        "pay_by_tweet_open_transaction_seconds",
+        Unit::Seconds,
+        "How long the same open transaction was seen to hold back the records that follow it, which are no lag.",
+    ),
     ("pay_by_tweet_stock_held", Unit::Count, "Units that wait for a confirm, by offer."),
     ("pay_by_tweet_stock_sold", Unit::Count, "Units sold, by offer."),
     ("pay_by_tweet_stock_waiting", Unit::Count, "Places taken in the waitlist, by offer."),

@@ -76,6 +76,7 @@ fn one_broker_serves_them_all() {
     timed("ends_of_transactions_get_lost_or_come_late", || {
         network::ends_of_transactions_get_lost_or_come_late(&cluster)
     });
+    timed("an_open_transaction_is_told", || network::an_open_transaction_is_told(&cluster));
     timed("the_cluster_is_away_for_a_while", || network::the_cluster_is_away_for_a_while(&cluster));
     timed("tls_where_the_build_has_it", || tls::tls_where_the_build_has_it(&cluster));
     timed("mistakes_are_told", || runs::mistakes_are_told(&cluster));
@@ -119,8 +120,11 @@ fn three_brokers_serve_them_too() {
 #[test]
 #[ignore = "tests/campaign disk"]
 fn a_disk_may_be_full() {
-    timed("a_disk_is_full_for_a_while", || {
-        full_disk::a_disk_is_full_for_a_while(&mut Cluster::start_small(full_disk::SMALL_MIB));
+    timed("the_only_disk_is_full_for_a_while", || {
+        full_disk::the_only_disk_is_full_for_a_while(&mut Cluster::start_small(1, full_disk::SMALL_MIB));
+    });
+    timed("one_of_three_disks_is_full_for_a_while", || {
+        full_disk::one_of_three_disks_is_full_for_a_while(&mut Cluster::start_small(3, full_disk::SMALL_MIB));
     });
 }
 

@@ -284,6 +284,9 @@ impl Budget {
     /// A poll's worth for a restore or a tap.
     pub const BULK: Budget = Budget { records_max: 10_000, bytes_max: 8 << 20 };
 
+    /// For whoever only wants to hear of the group.
+    pub const NOTHING: Budget = Budget { records_max: 0, bytes_max: 0 };
+
     /// Takes a record of this many bytes off what is left; the last one may be larger than that.
     pub fn spend(&mut self, bytes: usize) {
         self.records_max = self.records_max.saturating_sub(1);

@@ -1,6 +1,7 @@
 //! The partitions that a worker holds, and how far each is: read, decided, settled, committed.
 
 use super::restore::Restore;
+use super::settings::backoff;
 use super::shard::{Batch, Clocks, InRecord, Item};
 use super::stage::Admitted;
 use crate::bus::{Position, RecordRef, TopicPartition};
@@ -34,6 +35,8 @@ pub(super) struct Held<S> {
     /// Bytes that `items` copied.
     pub bytes: usize,
     pub decided_at: Option<Time>,
+    /// How often in a row it could not be restored, and when it was tried last.
+    pub failed: Option<(u32, Time)>,
 }
 
 pub(super) enum State<S> {
@@ -103,7 +106,16 @@ impl<S> Held<S> {
             records: 0,
             bytes: 0,
             decided_at: None,
+            failed: None,
         }
+    }
+
+    /// Whether a restore that failed a moment ago is not tried again yet.
+    pub fn rests(&self, now: Time) -> bool {
+        self.failed.is_some_and(|(times, at)| {
+            let pause = i64::try_from(backoff(times + 1).as_millis()).unwrap_or(i64::MAX);
+            (0..pause).contains(&now.since(at))
+        })
     }
 
     pub fn is_live(&self) -> bool {

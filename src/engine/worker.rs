@@ -223,8 +223,9 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
             return self.stop_step(now, wait);
         }
         busy |= self.restore_step(now)?;
-        self.tend_gate(now)?;
-        self.tend_fetches()?;
+        if let Err(why) = self.tend_gate(now).and_then(|()| self.tend_fetches()) {
+            return self.attend(why);
+        }
         if self.ahead.is_none() {
             let wait = if busy || self.in_flight.is_some() { Duration::ZERO } else { self.patience(wait) };
             busy |= self.take_in_and_decide(now, wait)?;
@@ -236,9 +237,25 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
         Ok(if busy { Step::Busy } else { Step::Idle })
     }
 
+    /// Something that comes before a poll failed. The group is heard all the same, or it would go on without this
+    /// worker.
+    fn attend(&mut self, why: BusError) -> Result<Step, WorkerError> {
+        if matches!(why, BusError::Unavailable(_)) {
+            match self.bus.poll(Budget::NOTHING, Duration::ZERO, &mut |_, _| {})? {
+                Polled::Assigned(partitions) => self.assigned(partitions)?,
+                Polled::Revoking { partitions, lost } => self.revoking = Some(Revoking::new(partitions, lost)),
+                Polled::Records(_) | Polled::Idle => {}
+            }
+        }
+        Err(why.into())
+    }
+
     /// Polls, and has the shards decide once a batch is worth it: nothing more is there at once, it is full, or its
     /// first record has waited for a commit interval.
     fn take_in_and_decide(&mut self, now: Time, wait: Duration) -> Result<bool, WorkerError> {
+        if let Err(why) = self.stage.before_poll() {
+            return self.attend(why).map(|_| true);
+        }
         let polled = self.poll(wait)?;
         match polled {
             Polled::Assigned(partitions) => self.assigned(partitions).map(|()| true),
@@ -267,7 +284,6 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
     }
 
     fn poll(&mut self, wait: Duration) -> Result<Polled, BusError> {
-        self.stage.before_poll()?;
         let Worker { bus, held, stage, stats, settings, .. } = self;
         let room = (settings.batch.records_max as u64).saturating_sub(held.gathered()).max(1);
         let budget = Budget { records_max: room as usize, bytes_max: settings.batch.bytes_max };

@@ -1,5 +1,8 @@
 //! How far each stage is behind: records between its group's position and the end of each partition that it consumes,
 //! and how long ago the first of them was appended. What sits in the log already is all of it; nobody else is asked.
+//!
+//! Records that an open transaction holds back are no stage's lag: nobody can read them. But a transaction that nobody
+//! ends would hold them back for ever with a lag of nothing, so it is told how long it has been open.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,7 +31,20 @@ pub struct Lags {
 struct Lag {
     records: u64,
     ms: i64,
+    hold: Option<Hold>,
 }
+
+/// An open transaction that holds back whatever follows it. While the same one does, where it begins stays the same.
+#[derive(Clone, Copy)]
+struct Hold {
+    from: u64,
+    /// When it was seen first.
+    since: Time,
+    logged: bool,
+}
+
+/// Nobody's transaction takes so long: brokers end those of the dead after their own timeout, ours after five seconds.
+const HELD_LONG_MS: i64 = 60_000;
 
 impl Lags {
     /// Looks anew. While the log is away the last look stands.
@@ -37,9 +53,13 @@ impl Lags {
         let Some(mut reader) = self.reader.take().or_else(|| state.bus.reader().ok()) else { return };
         for stage in STAGES {
             match look_at(&*state.bus, &mut *reader, stage, &topics_of(stage, &state.sources), now) {
-                Ok(lags) => {
-                    for (at, lag) in &lags {
-                        telemetry::lag(stage, &at.topic, at.partition, lag.records, lag.ms as f64 / 1000.0);
+                Ok(mut lags) => {
+                    let before = self.by_stage.remove(stage).unwrap_or_default();
+                    for (at, lag) in &mut lags {
+                        lag.hold = lag.hold.map(|hold| hold.goes_on(before.get(at).and_then(|lag| lag.hold), at, now));
+                        let held_ms = lag.hold.map_or(0, |hold| now.since(hold.since));
+                        let (lag_s, held_s) = (seconds(lag.ms), seconds(held_ms));
+                        telemetry::lag(stage, &at.topic, at.partition, lag.records, lag_s, held_s);
                     }
                     self.by_stage.insert(stage, lags);
                 }
@@ -81,6 +101,32 @@ impl Lags {
     }
 }
 
+impl Hold {
+    fn seen(from: u64, now: Time) -> Hold {
+        Hold { from, since: now, logged: false }
+    }
+
+    /// As it was seen before, if it is the same; says once that it stands for long.
+    fn goes_on(self, before: Option<Hold>, at: &TopicPartition, now: Time) -> Hold {
+        let mut hold = before.filter(|before| before.from == self.from).unwrap_or(self);
+        if !hold.logged && now.since(hold.since) >= HELD_LONG_MS {
+            hold.logged = true;
+            tracing::warn!(
+                topic = %at.topic,
+                partition = at.partition,
+                offset = hold.from,
+                "a transaction has been open for a minute and holds back whatever follows it; if its producer is gone, \
+                 see `kafka-transactions.sh find-hanging`"
+            );
+        }
+        hold
+    }
+}
+
+fn seconds(ms: i64) -> f64 {
+    ms as f64 / 1000.0
+}
+
 fn topics_of(stage: &str, sources: &[String]) -> Vec<String> {
     match stage {
         "screen" => sources.iter().cloned().chain(SIDE_INPUTS.map(str::to_owned)).collect(),
@@ -110,12 +156,14 @@ fn look_at(
     Ok(lags)
 }
 
-/// Between position and end there may be nothing but markers: then nothing is behind.
+/// Between position and end there may be nothing but markers: then nothing is behind. Or what is there can't be read,
+/// since it follows a transaction's first record.
 fn lag_between(reader: &mut dyn Reader, at: &TopicPartition, from: u64, end: u64, now: Time) -> Result<Lag, BusError> {
     if from >= end {
         return Ok(Lag::default());
     }
-    let (unread, _) = first_unread(reader, at, from, end)?;
-    let lag = |(offset, appended)| Lag { records: end - offset, ms: now.since(appended).max(0) };
-    Ok(unread.map_or_else(Lag::default, lag))
+    let (unread, next) = first_unread(reader, at, from, end)?;
+    let lag = |(offset, appended)| Lag { records: end - offset, ms: now.since(appended).max(0), hold: None };
+    let nothing_to_read = || Lag { hold: (next < end).then(|| Hold::seen(next, now)), ..Lag::default() };
+    Ok(unread.map_or_else(nothing_to_read, lag))
 }

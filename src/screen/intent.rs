@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::domain::{AccountId, Echo, Post, PostForm, PostIntent, Referenced, Tag, Terms, Time};
 use crate::text;
+use crate::wire::inputs::TEXT_BYTES_MAX;
 
 use super::catalogue::Catalogue;
 use super::parse::ReadPost;
@@ -50,7 +51,7 @@ fn intent_of(read: &ReadPost, catalogue: &Catalogue) -> Option<PostIntent> {
         id: post.id,
         first_id: post.first_id,
         time: post.time,
-        handle: post.handle.clone(),
+        handle: post.handle.clone().filter(|handle| handle.len() <= TEXT_BYTES_MAX),
         form,
         orders: Vec::new(),
         confirm_tags: Vec::new(),
@@ -315,6 +316,15 @@ mod tests {
         check_text("#CancelBuyLamp #cancelOld", Some("own cancel cancelbuylamp cancel cancelold"));
         check_text("#stopmycard", Some("own freeze"));
         check_text("#ConfirmOld #ConfirmBuyGone", Some("own confirm confirmold confirm confirmbuygone"));
+    }
+
+    #[test]
+    fn a_handle_that_no_network_gives_out_is_not_carried_along() {
+        for (bytes, named) in [(TEXT_BYTES_MAX, true), (TEXT_BYTES_MAX + 1, false), (1_000_000, false)] {
+            let user = json!({"user": {"id": 7, "screen_name": "h".repeat(bytes)}});
+            let intent = screened(&status("#BuyCup", user)).intent.expect("it orders");
+            assert_eq!((intent.handle.is_some(), told(&intent).as_str()), (named, "own order cup"), "{bytes} bytes");
+        }
     }
 
     #[test]

@@ -23,7 +23,7 @@ const CLUSTER_ID: &str = "cGF5LWJ5LXR3ZWV0LXRlcw";
 const UP_WITHIN: Duration = Duration::from_secs(90);
 
 pub struct Cluster {
-    /// The only node's, if it has one of its own. Above the folder that it is mounted in.
+    /// The first node's, if it has one of its own. Above the folder that it is mounted in.
     disk: Option<Disk>,
     dir: tempfile::TempDir,
     nodes: Vec<Node>,
@@ -47,9 +47,9 @@ impl Cluster {
         Cluster::of(count).started()
     }
 
-    /// One node with a disk of its own, of this size.
-    pub fn start_small(mib: u64) -> Cluster {
-        let mut cluster = Cluster::of(1);
+    /// So many nodes, of which the first has a disk of its own, of this size.
+    pub fn start_small(count: usize, mib: u64) -> Cluster {
+        let mut cluster = Cluster::of(count);
         cluster.disk = Some(Disk::mount(&cluster.dir.path().join("disk.img"), &cluster.folder(0).join("disk"), mib));
         cluster.started()
     }

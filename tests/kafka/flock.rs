@@ -164,14 +164,18 @@ impl<'a> Flock<'a> {
 
     /// Until the first process tells Prometheus that nothing is behind: markers are no lag.
     pub fn await_no_lag(&mut self) {
-        let url = format!("http://{}/metrics", self.addr);
-        self.until("there is lag", |_| {
-            let metrics = ureq::get(&url).call().ok().and_then(|mut answer| answer.body_mut().read_to_string().ok());
-            let metrics = metrics.unwrap_or_default();
-            let lags: Vec<&str> =
-                metrics.lines().filter(|line| line.starts_with("pay_by_tweet_lag_records{")).collect();
-            lags.len() > 3 && lags.iter().all(|line| line.ends_with(" 0"))
+        self.until("there is lag", |flock| {
+            let lags = flock.told("pay_by_tweet_lag_records");
+            lags.len() > 3 && lags.iter().all(|lag| *lag == 0.0)
         });
+    }
+
+    /// What the first process tells Prometheus by this name; nothing while it can't be asked.
+    pub fn told(&self, metric: &str) -> Vec<f64> {
+        let answer = ureq::get(format!("http://{}/metrics", self.addr)).call().ok();
+        let text = answer.and_then(|mut answer| answer.body_mut().read_to_string().ok()).unwrap_or_default();
+        let samples = text.lines().filter_map(|line| line.strip_prefix(metric)?.strip_prefix('{')?.rsplit_once("} "));
+        samples.map(|(_, value)| value.parse().expect("a number")).collect()
     }
 
     /// Until the first process says that it is ready: assigned and restored.

@@ -1,4 +1,5 @@
 //! A disk of a broker that is full: the broker ends, since it can't write, and whoever has to makes room and starts it.
+//! Where it is one of three, the others go on meanwhile.
 
 use super::cluster::Cluster;
 use super::flock::{Flock, Signal};
@@ -9,7 +10,16 @@ use super::trial::{Feed, Trial};
 pub const SMALL_MIB: u64 = 96;
 
 /// Nothing is lost or doubled when the only broker's disk is full for a while, and no process needs to be started anew.
-pub fn a_disk_is_full_for_a_while(cluster: &mut Cluster) {
+pub fn the_only_disk_is_full_for_a_while(cluster: &mut Cluster) {
+    full_for_a_while(cluster, |flock| flock.until("the program is ready without a log", |flock| !flock.is_ready()));
+}
+
+/// The same of one of three disks; and work goes on while it is full.
+pub fn one_of_three_disks_is_full_for_a_while(cluster: &mut Cluster) {
+    full_for_a_while(cluster, |flock| flock.await_progress());
+}
+
+fn full_for_a_while(cluster: &mut Cluster, meanwhile: impl Fn(&mut Flock<'_>)) {
     let times = asked("TIMES", 3) as usize;
     let posts = asked("POSTS", 12_000) as usize;
     let trial = Trial::new(posts, 12);
@@ -26,7 +36,7 @@ pub fn a_disk_is_full_for_a_while(cluster: &mut Cluster) {
         cluster.disk().fill();
         (0..2).for_each(|index| flock.tell(index, Signal::Cont));
         flock.until("the broker goes on without a disk", |_| cluster.has_ended(0));
-        flock.until("the program is ready without a log", |flock| !flock.is_ready());
+        meanwhile(&mut flock);
         cluster.disk().make_room();
         cluster.revive(0);
         flock.await_progress();

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use pay_by_tweet::bus::kafka::Kafka;
+use pay_by_tweet::pipeline::Producer;
+
 use super::cluster::Cluster;
 use super::flock::Flock;
 use super::proxy::Mishap;
@@ -73,4 +76,29 @@ pub fn the_cluster_is_away_for_a_while(cluster: &Cluster) {
     flock.await_drained();
     flock.stop();
     trial.check(cluster, &site, "a cluster that was away");
+}
+
+/// Somebody's transaction that stays open is no lag, since nobody can read what it holds back; it is told all the same.
+pub fn an_open_transaction_is_told(cluster: &Cluster) {
+    let trial = Trial::new(500, 13);
+    let site = trial.site(cluster, "held.");
+    let mut flock = Flock::start(&site, 1);
+    let mut feed = Feed::new(&site, &trial.firehose);
+    flock.await_drained();
+    // Whoever is only scraped looks every five seconds.
+    let patient = [("bootstrap.servers", cluster.bootstrap()), ("transaction.timeout.ms", "60000".to_owned())];
+    let patient = patient.map(|(name, value)| (name.to_owned(), value)).into();
+    let patient = Kafka::new(patient, "held.").expect("the properties are good");
+    let mut somebody = Producer::new(&patient, "somebody").expect("the cluster is up");
+    somebody.send("tweets", Some(0), None, Some(b"{}")).expect("the cluster is up");
+    let held = |flock: &Flock<'_>| flock.told("pay_by_tweet_open_transaction_seconds").into_iter().fold(0.0, f64::max);
+    flock.until("nobody tells of the open transaction", |flock| held(flock) >= 1.0);
+    assert!(flock.told("pay_by_tweet_lag_records").iter().all(|lag| *lag == 0.0));
+    somebody.commit(&[]).expect("the cluster is up");
+    flock.until("the transaction is told of for ever", |flock| held(flock) == 0.0);
+    feed.append(usize::MAX);
+    feed.close();
+    flock.await_drained();
+    flock.stop();
+    trial.check(cluster, &site, "a transaction that was open");
 }

@@ -287,7 +287,9 @@ pub fn seeks_replay(cluster: &Cluster) {
     let mut while_paused = Vec::new();
     worker.poll(Budget::BULK, Duration::from_millis(300), &mut |_, record| while_paused.push(record.offset)).unwrap();
     assert!(while_paused.is_empty());
-    worker.resume_at(&[(at, 100)]).unwrap();
+    // One marker stands between.
+    worker.resume_at(&[(at.clone(), 101)]).unwrap();
+    assert!(!worker.at_end(&at), "what came meanwhile was not asked for yet");
     let mut rest = Vec::new();
     poll_until(&mut *worker, 1, &mut rest);
     assert_eq!(rest[0].2, "paused");

@@ -33,8 +33,17 @@ const SHOWN: [&str; 8] = [
 const SHOWN_ENDINGS: [&str; 6] = [".ms", ".bytes", ".kbytes", ".messages", ".size", ".location"];
 
 /// What every producer has.
-const PRODUCER: [(&str, &str); 3] =
-    [("enable.idempotence", "true"), ("acks", "all"), ("partitioner", "murmur2_random")];
+const PRODUCER: [(&str, &str); 4] = [
+    ("enable.idempotence", "true"),
+    ("acks", "all"),
+    ("partitioner", "murmur2_random"),
+    // A connection that breaks is told by a log line, and casts doubt on whatever was under way (`producer.rs`).
+    ("log.connection.close", "true"),
+];
+
+/// The largest record that is written, in bytes, where the topics are ours: an account's whole state, or a dead letter
+/// that carries its record in base64. Kafka's own default is a million.
+pub const RECORD_BYTES_MAX: usize = 8 << 20;
 
 /// Stands for a value that is not shown.
 const HIDDEN: &str = "[hidden]";
@@ -113,6 +122,7 @@ impl Clients {
             ("transaction.timeout.ms", "5000"),
             ("linger.ms", "0"),
             ("compression.type", "lz4"),
+            ("message.max.bytes", &RECORD_BYTES_MAX.to_string()),
             // Transactions back to back meet markers of the last that are still being written, for a millisecond or so.
             ("retry.backoff.ms", "1"),
             ("reconnect.backoff.max.ms", "1000"),

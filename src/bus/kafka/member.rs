@@ -154,10 +154,12 @@ impl Member {
     }
 
     /// An open transaction of somebody else holds records back below the high watermark: then there is no end in sight.
+    /// Before the first end was told since the partition was resumed that watermark is as old as the last fetch.
     pub fn at_end(&self, at: &TopicPartition) -> bool {
         let client = self.consumer.client().native_ptr();
         self.rows.iter().find(|row| row.at == *at).is_some_and(|row| {
-            high_watermark(client, &row.topic, row.partition).is_some_and(|high| row.read_to() >= high)
+            let end = row.end.map(|end| end.max(row.next));
+            end.zip(high_watermark(client, &row.topic, row.partition)).is_some_and(|(end, high)| end >= high)
         })
     }
 
@@ -295,8 +297,10 @@ impl Member {
     fn preferred_is_read(&self) -> bool {
         let client = self.consumer.client().native_ptr();
         self.rows.iter().filter(|row| row.preferred && row.running).all(|row| {
-            row.end.is_some_and(|end| end >= row.next)
-                || high_watermark(client, &row.topic, row.partition).is_some_and(|high| row.next >= high)
+            row.end.is_some_and(|end| {
+                end >= row.next
+                    || high_watermark(client, &row.topic, row.partition).is_some_and(|high| row.next >= high)
+            })
         })
     }
 
@@ -318,12 +322,6 @@ impl Member {
     fn row_mut(&mut self, at: &TopicPartition) -> Result<&mut Row, BusError> {
         let found = self.rows.iter_mut().find(|row| row.at == *at);
         found.ok_or_else(|| BusError::Fatal(format!("{}/{} is not assigned to this worker", at.topic, at.partition)))
-    }
-}
-
-impl Row {
-    fn read_to(&self) -> u64 {
-        self.end.map_or(self.next, |end| end.max(self.next))
     }
 }
 
@@ -366,7 +364,7 @@ fn judge(why: RDKafkaErrorCode, at: Option<&TopicPartition>) -> Result<(), BusEr
     Ok(())
 }
 
-fn is_denied(why: RDKafkaErrorCode) -> bool {
+pub(super) fn is_denied(why: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode::{GroupAuthorizationFailed, TopicAuthorizationFailed};
     matches!(why, GroupAuthorizationFailed | TopicAuthorizationFailed)
 }

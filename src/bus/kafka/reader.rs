@@ -11,6 +11,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::clients::Quiet;
+use super::member::is_denied;
 use super::names::Names;
 use super::native::{Doorbell, Fetched, Fetcher};
 use super::{CALL_WAIT, unavailable};
@@ -86,10 +87,11 @@ impl KafkaReader {
         Ok((index, false))
     }
 
-    /// The next read of this partition begins anew.
+    /// The next read of this partition begins anew. Without the right to read it none will come to anything.
     fn given_up(&mut self, index: usize, why: RDKafkaErrorCode) -> BusError {
         let Open { at, .. } = self.open.remove(index);
-        BusError::Unavailable(format!("{}-{} can't be read: {why}", at.topic, at.partition))
+        let told = format!("{}-{} can't be read: {why}", at.topic, at.partition);
+        if is_denied(why) { BusError::Fatal(told) } else { BusError::Unavailable(told) }
     }
 }
 

@@ -9,8 +9,9 @@ use std::time::Duration;
 use rdkafka::TopicPartitionList;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::ConsumerGroupMetadata;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+use super::complaints::complain;
 use super::outcome::{Failure, failure_of};
 use super::producer::TxProducer;
 use crate::bus::{BusError, CommitState, LogClock, OutRecord};
@@ -117,8 +118,18 @@ impl Transactions {
         }
         let mut producer = self.line.shared.await_producer(ANSWER_WAIT);
         let producer = producer.as_mut().ok_or_else(no_identity)?;
-        // Whatever it is, the worker aborts; the answer to that tells what became of the identity.
-        producer.send(topic, record).map_err(|why| BusError::Unavailable(why.to_string()))
+        producer.send(topic, record).map_err(|why| match why {
+            // It would be no smaller the next time.
+            KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge) => BusError::Fatal(format!(
+                "a record of {} bytes for {topic} is larger than message.max.bytes (and the topic's max.message.bytes)",
+                record.value.as_ref().map_or(0, Vec::len)
+            )),
+            // Whatever it is, the worker aborts; the answer to that tells what became of the identity.
+            why => {
+                complain(&why, "producer", topic);
+                BusError::Unavailable(why.to_string())
+            }
+        })
     }
 
     pub fn start_commit(

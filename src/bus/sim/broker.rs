@@ -41,6 +41,8 @@ pub(super) struct Broker {
     pub flights: BTreeMap<(Time, u64), Flight>,
     pub flights_sent: u64,
     away_until: Option<Time>,
+    /// Logs that nobody leads: readers outside every group are told so.
+    pub leaderless: BTreeSet<usize>,
     /// How often the broker was restarted: an answer that was awaited over a restart is lost.
     pub restarts: u32,
     pub members: u64,
@@ -107,6 +109,7 @@ impl Broker {
             flights: BTreeMap::new(),
             flights_sent: 0,
             away_until: None,
+            leaderless: BTreeSet::new(),
             restarts: 0,
             members: 0,
             processes: BTreeMap::new(),

@@ -172,8 +172,8 @@ impl SimWorker {
         visit: &mut dyn FnMut(&TopicPartition, RecordRef<'_>),
     ) -> usize {
         let mut left = budget;
-        if broker.strikes(|faults| faults.short_polls) {
-            left.records_max = broker.rng.random_range(1..=budget.records_max.max(1));
+        if budget.records_max > 0 && broker.strikes(|faults| faults.short_polls) {
+            left.records_max = broker.rng.random_range(1..=budget.records_max);
         }
         let records_max = left.records_max;
         for held in self.held.iter_mut().filter(|held| held.running) {

@@ -39,7 +39,7 @@ use rand::Rng;
 use self::broker::{Broker, Shared, lock};
 use self::log::Content;
 use self::reader::Connection;
-use super::{Bus, CommitState, TopicPartition};
+use super::{Bus, BusError, CommitState, TopicPartition};
 use crate::domain::{Span, Time};
 
 pub use self::faults::{Cheat, Faults};
@@ -116,6 +116,15 @@ impl SimBus {
     /// From now on this goes wrong so often.
     pub fn set_faults(&self, faults: Faults) {
         lock(&self.0).faults = faults;
+    }
+
+    /// From now on a partition can't be read, or can again.
+    pub fn set_leaderless(&self, at: &TopicPartition, leaderless: bool) -> Result<(), BusError> {
+        let mut broker = lock(&self.0);
+        let number = broker.number(at)?;
+        let changed = if leaderless { broker.leaderless.insert(number) } else { broker.leaderless.remove(&number) };
+        broker.version += u64::from(changed);
+        Ok(())
     }
 
     pub fn faults(&self) -> Faults {

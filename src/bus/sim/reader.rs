@@ -82,6 +82,9 @@ impl Reader for SimReader {
         let broker = &mut *guard;
         broker.call(self.life)?;
         let number = broker.number(at)?;
+        if broker.leaderless.contains(&number) {
+            return Err(BusError::Unavailable(format!("nobody leads {}/{}", at.topic, at.partition)));
+        }
         let mut left = budget;
         if broker.strikes(|faults| faults.short_polls) {
             left.records_max = broker.rng.random_range(1..=budget.records_max.clamp(1, SHORT_READ_MAX));

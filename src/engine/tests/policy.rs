@@ -165,6 +165,38 @@ fn a_changelog_that_cannot_be_read_ends_the_worker() {
 }
 
 #[test]
+fn a_partition_that_cannot_be_restored_keeps_nobody_else_waiting() {
+    let bus = toy_bus(2, 1);
+    {
+        let mut before = worker(&bus, (0, 2));
+        for partition in 0..2 {
+            append(&bus, &input(partition), "a", "1");
+        }
+        settle(&mut before, Time(0));
+    }
+    bus.set_leaderless(&changelog(0), true).unwrap();
+    let mut one = worker(&bus, (0, 2));
+    for partition in 0..2 {
+        append(&bus, &input(partition), "a", "2");
+    }
+    settle(&mut one, Time(0));
+    assert_eq!((values(&bus, &output(0)).len(), values(&bus, &output(1)).len()), (1, 2));
+    assert!(!one.is_ready());
+    // It still hears of its group: another worker comes and gets its share.
+    let mut two = worker(&bus, (1, 2));
+    bus.pin(GROUP, &input(1), "toy.0.1");
+    bus.rebalance(GROUP);
+    settle_all(&mut [&mut one, &mut two], Time(1));
+    append(&bus, &input(1), "a", "3");
+    settle_all(&mut [&mut one, &mut two], Time(1));
+    assert_eq!(two.stats().commits, 1);
+    bus.set_leaderless(&changelog(0), false).unwrap();
+    settle_all(&mut [&mut one, &mut two], Time(60_000));
+    check_exactly_once(&bus, 2, "a partition could not be read for a while");
+    assert!(one.is_ready());
+}
+
+#[test]
 fn a_parked_shard_is_reused_unless_somebody_advanced() {
     for advanced in [false, true] {
         let bus = toy_bus(1, 1);

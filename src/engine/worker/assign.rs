@@ -104,19 +104,25 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
         Ok(Step::Done)
     }
 
-    /// Carries the restore of one partition on by one piece. Answers whether it moved.
+    /// Carries the restore of one partition on by one piece. Answers whether it moved. A partition that can't be read
+    /// waits by itself: it must not keep the others from their work, nor the worker from its group.
     pub(super) fn restore_step(&mut self, now: Time) -> Result<bool, WorkerError> {
         let Worker { held, reader, stage, host, stats, .. } = self;
         for row in &mut held.rows {
+            if row.rests(now) {
+                continue;
+            }
             let State::Restoring(restore) = &mut row.state else {
                 continue;
             };
             match restore.step(&mut **reader, now) {
                 Ok(Progress::Read(records)) => {
+                    row.failed = None;
                     stats.restored_records += records;
                     return Ok(records > 0);
                 }
                 Ok(Progress::Done) => {
+                    row.failed = None;
                     let State::Restoring(restore) = std::mem::replace(&mut row.state, State::Live) else {
                         unreachable!("just matched")
                     };
@@ -125,9 +131,13 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
                     reader.rest();
                     return Ok(true);
                 }
-                Err(RestoreFailure::Bus(why @ BusError::Unavailable(_))) => {
+                Err(RestoreFailure::Bus(BusError::Unavailable(why))) => {
                     **restore = fresh_restore(&**stage, &row.at, &row.committed);
-                    return Err(why.into());
+                    let times = row.failed.map_or(0, |(times, _)| times).saturating_add(1);
+                    row.failed = Some((times, now));
+                    stats.backoffs += 1;
+                    let TopicPartition { topic, partition } = &row.at;
+                    tracing::warn!(%topic, partition, times, why, "a shard can't be restored yet");
                 }
                 Err(RestoreFailure::Bus(why)) => return Err(why.into()),
                 Err(other) => return Err(WorkerError::Restore(other)),
