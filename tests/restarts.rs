@@ -180,27 +180,9 @@ fn a_withdrawn_offer_stays_withdrawn() {
 fn a_confirm_by_the_tag_that_was_told_pays_whatever_became_of_the_offer() {
     for became in [WITHDRAWN, OTHER_TAGS] {
         for restart in [false, true] {
-            let plan = Plan {
-                seed: 5,
-                posts: 4_000,
-                shoppers: 20,
-                partitions: 1,
-                span_ms: 3_600_000,
-                disorder_ms: 0,
-                scarce: false,
-                ..Plan::default()
-            };
-            let firehose = Firehose::new(plan);
-            let program = Program::new(firehose.end_ms());
-            let mut pipeline = program.start();
-            let log: Arc<dyn Bus> = program.log.clone();
-            let mut gateway = Gateway::new(&log);
-            gateway.append("accounts.links", 0, firehose.links());
-            let buy = firehose.posts.iter().find(|post| matches!(post.words, Words::Buy(0))).expect("somebody buys");
-            let (time, id) = (buy.time + 600_000, buy.id + (600_000u64 << 22));
-            let confirm = Post { time, id, words: Words::Confirm(0), ..*buy };
-            gateway.append("tweets", 0, [buy.record()]);
-            pipeline.run().expect("it runs");
+            let (program, mut pipeline, buy) = with_a_buyer();
+            let confirm = later(&buy, Span::of_mins(10), Words::Confirm(0));
+            program.hear(&mut pipeline, [&buy]);
             program.publish(became);
             pipeline.run().expect("it runs");
             if restart {
@@ -208,9 +190,8 @@ fn a_confirm_by_the_tag_that_was_told_pays_whatever_became_of_the_offer() {
                 program.log.compact_now().expect("it is compacted");
                 pipeline = program.start();
             }
-            gateway.append("tweets", 0, [confirm.record()]);
-            pipeline.run().expect("it runs");
-            let payments = values(&*log, "payments.authorized").len();
+            program.hear(&mut pipeline, [&confirm]);
+            let payments = values(&*program.log, "payments.authorized").len();
             assert_eq!(payments, 1, "restart {restart}, the offer became {became}");
         }
     }

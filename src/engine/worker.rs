@@ -224,7 +224,7 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
         }
         busy |= self.restore_step(now)?;
         if let Err(why) = self.tend_gate(now).and_then(|()| self.tend_fetches()) {
-            return self.attend(why);
+            return Err(self.attend(why));
         }
         if self.ahead.is_none() {
             let wait = if busy || self.in_flight.is_some() { Duration::ZERO } else { self.patience(wait) };
@@ -239,30 +239,33 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
 
     /// Something that comes before a poll failed. The group is heard all the same, or it would go on without this
     /// worker.
-    fn attend(&mut self, why: BusError) -> Result<Step, WorkerError> {
-        if matches!(why, BusError::Unavailable(_)) {
-            match self.bus.poll(Budget::NOTHING, Duration::ZERO, &mut |_, _| {})? {
-                Polled::Assigned(partitions) => self.assigned(partitions)?,
-                Polled::Revoking { partitions, lost } => self.revoking = Some(Revoking::new(partitions, lost)),
-                Polled::Records(_) | Polled::Idle => {}
-            }
+    fn attend(&mut self, why: BusError) -> WorkerError {
+        if !matches!(why, BusError::Unavailable(_)) {
+            return why.into();
         }
-        Err(why.into())
+        let heard = self.bus.poll(Budget::NOTHING, Duration::ZERO, &mut |_, _| {});
+        let heard = heard.map_err(WorkerError::from).and_then(|polled| self.hear(polled));
+        heard.err().unwrap_or(why.into())
+    }
+
+    /// Takes in what the group says. Answers whether it was anything.
+    fn hear(&mut self, polled: Polled) -> Result<bool, WorkerError> {
+        match polled {
+            Polled::Assigned(partitions) => self.assigned(partitions)?,
+            Polled::Revoking { partitions, lost } => self.revoking = Some(Revoking::new(partitions, lost)),
+            Polled::Records(_) | Polled::Idle => return Ok(false),
+        }
+        Ok(true)
     }
 
     /// Polls, and has the shards decide once a batch is worth it: nothing more is there at once, it is full, or its
     /// first record has waited for a commit interval.
     fn take_in_and_decide(&mut self, now: Time, wait: Duration) -> Result<bool, WorkerError> {
         if let Err(why) = self.stage.before_poll() {
-            return self.attend(why).map(|_| true);
+            return Err(self.attend(why));
         }
         let polled = self.poll(wait)?;
         match polled {
-            Polled::Assigned(partitions) => self.assigned(partitions).map(|()| true),
-            Polled::Revoking { partitions, lost } => {
-                self.revoking = Some(Revoking::new(partitions, lost));
-                Ok(true)
-            }
             Polled::Records(_) => {
                 let since = *self.gathering_since.get_or_insert(now);
                 let waited = now.since(since);
@@ -280,6 +283,7 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
                 let decided = self.decide(now)?;
                 Ok(self.commit_progress_if_due(now, true)? || decided)
             }
+            news => self.hear(news),
         }
     }
 

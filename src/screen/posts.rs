@@ -35,7 +35,7 @@ struct Progress {
     high: Option<Time>,
     /// The highest time that a tick told.
     told: Option<Time>,
-    /// The clock, and the highest event time, at the last tick of a live source.
+    /// The clock, and the highest event time, at the last tick of a live source; in a replay, at its first.
     ticked: Option<(Time, Option<Time>)>,
     /// Since when the source has been read to its end without anything new.
     quiet_since: Option<Time>,

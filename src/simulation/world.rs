@@ -129,6 +129,7 @@ impl<'a> World<'a> {
         for offer in self.people.offers().to_vec() {
             let value = serde_json::to_vec(&offer).expect("an offer is plain data");
             let partition = partition_of_key(offer.id.as_bytes(), count);
+            self.people.seeded(partition, self.bus.append_time());
             self.bus.append(&TopicPartition::new("offers", partition), Some(offer.id.as_bytes()), Some(&value));
         }
         for index in 0..self.processes.len() {
@@ -265,8 +266,9 @@ impl<'a> World<'a> {
 
     pub(super) fn append(&mut self, input: Input) {
         let at = TopicPartition { topic: input.topic.clone(), partition: input.partition };
+        let appended = self.bus.append_time();
         let offset = self.bus.append(&at, input.key.as_deref(), Some(&input.value));
-        self.people.appended(&input, offset);
+        self.people.appended(&input, offset, appended);
         self.counts.inputs += 1;
         self.trace.act(self.now, &[5, u64::from(input.partition), offset], || {
             let text = String::from_utf8_lossy(&input.value);

@@ -22,7 +22,7 @@ use super::complaints::complain;
 use super::names::Names;
 use super::native::{Doorbell, Fetched, Origin, Queue, high_watermark};
 use super::positions::{Committed, committed_of, list_of};
-use super::{CALL_WAIT, unavailable};
+use super::{CALL_WAIT, is_denied, unavailable};
 use crate::bus::{Budget, BusError, Polled, Position, RecordRef, Subscription, TopicPartition};
 use crate::clock::Deadline;
 
@@ -362,11 +362,6 @@ fn judge(why: RDKafkaErrorCode, at: Option<&TopicPartition>) -> Result<(), BusEr
     }
     complain(why, "member", &place);
     Ok(())
-}
-
-pub(super) fn is_denied(why: RDKafkaErrorCode) -> bool {
-    use RDKafkaErrorCode::{GroupAuthorizationFailed, TopicAuthorizationFailed};
-    matches!(why, GroupAuthorizationFailed | TopicAuthorizationFailed)
 }
 
 impl GroupEvents {

@@ -38,7 +38,7 @@ use std::time::Duration;
 use rdkafka::TopicPartitionList;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::Metadata;
 use rdkafka::topic_partition_list::TopicPartitionListElem;
 
@@ -167,6 +167,12 @@ impl Bus for Kafka {
     fn appender(&self, name: &str) -> Result<Box<dyn Appender>, BusError> {
         Ok(Box::new(KafkaAppender::new(self.shared.clone(), name)?))
     }
+}
+
+/// Without the right to it nothing will come of asking again.
+fn is_denied(why: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode::{GroupAuthorizationFailed, TopicAuthorizationFailed};
+    matches!(why, GroupAuthorizationFailed | TopicAuthorizationFailed)
 }
 
 fn unavailable(why: KafkaError) -> BusError {

@@ -11,10 +11,9 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::clients::Quiet;
-use super::member::is_denied;
 use super::names::Names;
 use super::native::{Doorbell, Fetched, Fetcher};
-use super::{CALL_WAIT, unavailable};
+use super::{CALL_WAIT, is_denied, unavailable};
 use crate::bus::{Budget, BusError, Reader, RecordRef, TopicPartition};
 use crate::clock::Deadline;
 use crate::planted::{self, Bug};

@@ -204,6 +204,11 @@ impl SimBus {
         broker.append(log, content(key, value), None).0
     }
 
+    /// The log's clock: what a record is stamped with that is appended now.
+    pub fn append_time(&self) -> Time {
+        lock(&self.0).append_time()
+    }
+
     /// Begins a transaction of somebody outside the program. It stays open, and holds back whoever reads what it
     /// touched, until [`SimBus::end_foreign`] or its timeout.
     pub fn begin_foreign(&self) -> u64 {

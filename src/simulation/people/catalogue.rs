@@ -27,7 +27,7 @@ struct Listed {
     terms: Arc<Terms>,
     buy: TagId,
     withdrawn: bool,
-    /// When the record was appended the log knows: read off the first order.
+    /// Its version is that of the record which seeded the topic: read off the first order.
     version_unknown: bool,
 }
 
@@ -69,13 +69,13 @@ impl Catalogue {
         self.states.iter().rposition(|state| state.since <= now.saturating_sub(lag_max)).unwrap_or(0)
     }
 
-    /// A record of the topic: an offer as it is from now on.
-    pub fn publish(&mut self, spec: &OfferSpec, tags: OfferTags, now: i64) {
-        let Ok(offer) = spec.clone().into_offer(0) else { return };
+    /// A record of the topic of this version: an offer as it is from now on.
+    pub fn publish(&mut self, spec: &OfferSpec, tags: OfferTags, version: u64, now: i64) {
+        let Ok(offer) = spec.clone().into_offer(version) else { return };
         self.next_state(now);
         self.know(tags, self.newest() as u32);
         let terms = Arc::new(offer.terms);
-        self.put(Listed { terms, buy: tags.buy, withdrawn: false, version_unknown: true });
+        self.put(Listed { terms, buy: tags.buy, withdrawn: false, version_unknown: false });
     }
 
     pub fn withdraw(&mut self, id: &str, now: i64) {
@@ -211,19 +211,19 @@ impl Catalogue {
 
     fn is_listed(&mut self, state: usize, place: usize, terms: &Arc<Terms>) -> bool {
         let listed = &self.states[state].listed[place];
-        let known = listed.terms.clone();
-        if listed.version_unknown && (Terms { version: terms.version, ..(*known).clone() }) == **terms {
-            self.learn(&known, terms);
+        if listed.version_unknown && listed.terms.offer == terms.offer {
+            self.learn(&terms.offer, terms.version);
         }
         *self.states[state].listed[place].terms == **terms
     }
 
-    /// Wherever the same record is listed.
-    fn learn(&mut self, known: &Arc<Terms>, terms: &Arc<Terms>) {
-        let listed = self.states.iter_mut().flat_map(|state| &mut state.listed);
-        for listed in listed.filter(|listed| Arc::ptr_eq(&listed.terms, known)) {
-            listed.terms = terms.clone();
-            listed.version_unknown = false;
+    fn learn(&mut self, offer: &str, version: u64) {
+        for state in &mut self.states {
+            let unknown = |listed: &&mut Listed| listed.version_unknown && listed.terms.offer == offer;
+            if let Some(listed) = state.listed.iter_mut().find(unknown) {
+                listed.terms = Arc::new(Terms { version, ..(*listed.terms).clone() });
+                listed.version_unknown = false;
+            }
         }
     }
 }

@@ -42,6 +42,8 @@ pub(super) struct Check {
     told_clocks: Vec<Option<i64>>,
     catalogue: Catalogue,
     offers: OffersCheck,
+    /// By partition of `offers`: the version of its last record.
+    offer_versions: BTreeMap<u32, u64>,
     sources: Vec<Source>,
     /// Dead letters that must come, or may.
     dead: BTreeMap<(Into, u32, u64), Dead>,
@@ -131,6 +133,7 @@ impl Check {
             told_clocks: vec![None; inboxes],
             catalogue: Catalogue::new(&desk.goods),
             offers: OffersCheck::new(&desk.goods),
+            offer_versions: BTreeMap::new(),
             marks: vec![vec![None; sources.len()]; inboxes],
             sources,
             dead: BTreeMap::new(),
@@ -157,9 +160,17 @@ impl Check {
         self.now
     }
 
+    /// The version of a record of `offers`: later ones have higher ones, by the log's clock, and in a partition always.
+    pub fn said_of_offers(&mut self, partition: u32, appended: Time) -> u64 {
+        let by_clock = appended.0.max(0) as u64 * (1 << 20);
+        let last = self.offer_versions.entry(partition).and_modify(|last| *last = by_clock.max(*last + 1));
+        *last.or_insert(by_clock)
+    }
+
     /// Notes what a record must become; gives how many orders it holds.
-    pub fn appended(&mut self, planned: u32, offset: u64, desk: &Desk) -> usize {
+    pub fn appended(&mut self, planned: u32, offset: u64, appended: Time, desk: &Desk) -> usize {
         let record = &desk.planned[planned as usize];
+        let version = if record.into == Into::Offers { self.said_of_offers(record.partition, appended) } else { 0 };
         let at = (record.into, record.partition, offset);
         match &record.what {
             What::Post(post) => {
@@ -180,11 +191,11 @@ impl Check {
                         self.dead.insert(at, Dead { reason: "wrong_type", size, sure: true });
                     }
                     Some(spec) => {
-                        self.offers.appended(change);
-                        self.catalogue.publish(spec, good.tags[change.generation], self.now);
+                        self.offers.appended(change, version);
+                        self.catalogue.publish(spec, good.tags[change.generation], version, self.now);
                     }
                     None => {
-                        self.offers.appended(change);
+                        self.offers.appended(change, version);
                         self.catalogue.withdraw(&good.spec.id, self.now);
                     }
                 }

@@ -110,8 +110,13 @@ impl People {
 
     /// An input was written at this offset: from now on it is known what must come of it. It may be written more than
     /// once, in its own partition.
-    pub fn appended(&mut self, input: &Input, offset: u64) {
-        self.orders += self.check.appended(input.id, offset, &self.desk);
+    pub fn appended(&mut self, input: &Input, offset: u64, appended: Time) {
+        self.orders += self.check.appended(input.id, offset, appended, &self.desk);
+    }
+
+    /// An offer of the catalogue was written before anybody reads it.
+    pub fn seeded(&mut self, partition: u32, appended: Time) {
+        self.check.said_of_offers(partition, appended);
     }
 
     /// A committed record of an output: what the gateway does with a reply.

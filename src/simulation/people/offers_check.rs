@@ -10,46 +10,46 @@ use crate::domain::{OfferMessage, OffersRecord};
 pub(super) struct OffersCheck {
     /// By offer: what was published and is yet to be seen.
     due: Vec<VecDeque<Due>>,
-    /// By offer: the version that was seen last.
-    versions: Vec<Option<u64>>,
     /// Whether anybody looks at `offers.inbox` at all.
     looks: bool,
 }
 
-/// What was said of it; `None`: withdrawn.
-type Due = Option<OfferSpec>;
+struct Due {
+    /// The record's; not known of those that seeded the topic.
+    version: Option<u64>,
+    /// `None`: withdrawn.
+    spec: Option<OfferSpec>,
+}
 
 impl OffersCheck {
     pub fn new(goods: &Goods) -> OffersCheck {
-        let due = goods.all.iter().map(|good| good.seeded.then(|| Some(good.spec.clone())).into_iter().collect());
-        OffersCheck { due: due.collect(), versions: vec![None; goods.all.len()], looks: false }
+        let seed = |spec: &OfferSpec| Due { version: None, spec: Some(spec.clone()) };
+        let due = goods.all.iter().map(|good| good.seeded.then(|| seed(&good.spec)).into_iter().collect());
+        OffersCheck { due: due.collect(), looks: false }
     }
 
-    pub fn appended(&mut self, change: &Change) {
-        self.due[change.good].push_back(change.spec.clone());
+    pub fn appended(&mut self, change: &Change, version: u64) {
+        self.due[change.good].push_back(Due { version: Some(version), spec: change.spec.clone() });
     }
 
     /// What is wrong with a record of `offers.inbox`, if it is a change.
     pub fn see(&mut self, record: &OffersRecord, goods: &Goods) -> Option<String> {
         self.looks = true;
         let OffersRecord::To(id, message) = record else { return None };
-        let version = match message {
-            OfferMessage::Published(offer) => offer.terms.version,
-            OfferMessage::Withdrawn { version } => *version,
-            _ => return None,
-        };
-        let is_due = |due: &Due| match (message, due) {
+        let is_due = |due: &Due| match (message, &due.spec) {
             (OfferMessage::Published(offer), Some(spec)) => {
+                let version = due.version.unwrap_or(offer.terms.version);
                 spec.clone().into_offer(version).is_ok_and(|meant| meant == **offer)
             }
-            (OfferMessage::Withdrawn { .. }, None) => true,
+            (OfferMessage::Withdrawn { version }, None) => due.version == Some(*version),
             _ => false,
         };
+        if !matches!(message, OfferMessage::Published(_) | OfferMessage::Withdrawn { .. }) {
+            return None;
+        }
         let good = goods.all.iter().position(|good| good.spec.id == *id);
         let next = good.and_then(|good| self.due[good].pop_front());
-        let before = good.and_then(|good| self.versions[good].replace(version));
-        let in_turn = next.as_ref().is_some_and(is_due) && before.is_none_or(|before| before < version);
-        if in_turn { None } else { Some(format!("a change of offer {id} comes out of turn")) }
+        if next.as_ref().is_some_and(is_due) { None } else { Some(format!("a change of offer {id} comes out of turn")) }
     }
 
     pub fn missing<'a>(&'a self, goods: &'a Goods) -> impl Iterator<Item = String> + 'a {

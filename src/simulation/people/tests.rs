@@ -48,7 +48,7 @@ fn every_seed_has_enough_orders_and_all_ids_differ() {
         let mut people = People::new(&plan, &settings());
         let mut written = std::collections::BTreeMap::new();
         for (offset, input) in people.take_due(Time(i64::MAX)).into_iter().enumerate() {
-            people.appended(&input, offset as u64);
+            people.appended(&input, offset as u64, Time(0));
             if let What::Post(post) = &people.desk.planned[input.id as usize].what {
                 let before = written.insert(post.id, input.id);
                 assert!(before.is_none_or(|before| before == input.id), "seed {seed}: {} twice", post.id);
@@ -66,7 +66,7 @@ fn plain_buy(people: &mut People) -> (Input, u32, InboxRecord) {
         let plain = post.relation == Relation::Own && post.first == post.id && !post.unnamed;
         let mut sold = goods.all.iter().filter(|good| good.seeded && good.tags[0].buy == tag);
         let good = sold.next().filter(|_| plain && sold.next().is_none())?;
-        Some(Arc::new(good.spec.clone().into_offer(7).expect("the offer is valid").terms))
+        Some(Arc::new(good.spec.clone().into_offer(7 << 20).expect("the offer is valid").terms))
     };
     let posts = people.desk.planned.iter().enumerate().filter_map(|(index, planned)| match &planned.what {
         What::Post(post) => Some((index as u32, post, ordered(post)?)),
@@ -95,7 +95,7 @@ fn plain_buy(people: &mut People) -> (Input, u32, InboxRecord) {
 fn problems(seen: impl Fn(u32, &InboxRecord) -> Vec<(u32, InboxRecord)>) -> usize {
     let mut people = People::new(&PeoplePlan::draw(1), &settings());
     let (input, inbox, record) = plain_buy(&mut people);
-    people.appended(&input, 0);
+    people.appended(&input, 0, Time(0));
     for (offset, (inbox, record)) in seen(inbox, &record).into_iter().enumerate() {
         people.see_inbox(inbox, offset as u64, Time(0), &record);
     }
@@ -170,11 +170,11 @@ fn problems_of_an_early_buy(times_seen: u64) -> usize {
     people.desk.planned.push(Planned { into: Into::Offers, partition: 0, what });
     let offer = people.input(0, people.desk.planned.len() as u32 - 1);
     people.check = Check::new(&people.desk);
-    people.appended(&buy, 0);
-    people.appended(&offer, 7);
+    people.appended(&buy, 0, Time(0));
+    people.appended(&offer, 7, Time(7));
     let read_by = people.check.now() + people.desk.plan.catalogue_lag.0;
     people.check.clock(Time(read_by));
-    people.appended(&buy, 1);
+    people.appended(&buy, 1, Time(0));
     (0..times_seen).for_each(|offset| people.see_inbox(inbox, offset, Time(0), &record));
     people.finish().len()
 }
