@@ -93,6 +93,7 @@ impl Stages {
         let accounts = accounts::Setup {
             rules: settings.rules(uuid_of),
             texts: settings.texts(),
+            records_max: settings.records_per_shard(),
             dead_letter_body: settings.dead_letters_body,
         };
         let offers = offers::Setup { texts: settings.texts(), uuid_of, dead_letter_body: settings.dead_letters_body };

@@ -56,6 +56,10 @@ bugs! {
     TickBeforeItsBatch,
     /// A tick goes to all inbox partitions but the last. Breaks I10.
     TickSkipsAnInbox,
+    /// A tick of which part was done counts as done, and its watermark with it. Breaks I6.
+    BegunTickDone,
+    /// What a shard left of a batch is not given to it again. Breaks I9.
+    LeftItemsDropped,
     /// A post from far ahead of the clock is taken for good, and drags the watermark along. Breaks I5.
     FutureBelieved,
     /// The idle ticks of a screen whose clock differs from the log's are written all the same. Breaks I1.

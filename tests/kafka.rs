@@ -9,6 +9,8 @@ mod cluster;
 mod controls;
 #[path = "kafka/disk.rs"]
 mod disk;
+#[path = "kafka/expiry.rs"]
+mod expiry;
 #[path = "kafka/flock.rs"]
 mod flock;
 #[path = "kafka/floors.rs"]
@@ -91,6 +93,7 @@ fn what_it_costs_on_a_cluster() {
     timed("cost", || floors::program_against_a_consumer_that_does_nothing(&cluster));
     timed("transactions", || floors::transactions_against_a_bare_loop(&cluster));
     timed("storm", || storm::processes_come_and_go(&cluster));
+    timed("expiry", || expiry::everything_ends_at_once(&cluster));
     timed("idle", || floors::prompts_while_idle(&cluster));
 }
 

@@ -9,7 +9,7 @@ use pay_by_tweet::accounts::{self, AccountsShard};
 use pay_by_tweet::bus::{OutRecord, TopicPartition};
 use pay_by_tweet::config::{OfferSpec, Settings};
 use pay_by_tweet::domain::*;
-use pay_by_tweet::engine::shard::{Batch, Clocks, InRecord, Item, Shard};
+use pay_by_tweet::engine::shard::{Batch, Clocks, Decided, InRecord, Item, Shard};
 use pay_by_tweet::offers::{self, OffersShard};
 use pay_by_tweet::wire::internal;
 use pay_by_tweet::wire::uuids::uuid_of;
@@ -118,13 +118,21 @@ struct Pair {
     changelogs: [Changelog; 2],
     outputs: Vec<OutRecord>,
     offset: u64,
+    /// About how many records a batch of accounts may send.
+    room: usize,
+    /// Batches that left something.
+    left: usize,
 }
 
 impl Pair {
-    fn fresh() -> (AccountsShard, OffersShard) {
+    fn fresh(room: usize) -> (AccountsShard, OffersShard) {
         let settings = settings();
-        let setup =
-            accounts::Setup { rules: settings.rules(uuid_of), texts: settings.texts(), dead_letter_body: false };
+        let setup = accounts::Setup {
+            rules: settings.rules(uuid_of),
+            texts: settings.texts(),
+            records_max: room,
+            dead_letter_body: false,
+        };
         let offers = offers::Setup { texts: settings.texts(), uuid_of, dead_letter_body: false };
         (
             AccountsShard::new(Arc::new(setup), TopicPartition::new("accounts.inbox", 0)),
@@ -132,26 +140,43 @@ impl Pair {
         )
     }
 
-    fn new() -> Pair {
-        let (accounts, offers) = Pair::fresh();
-        Pair { accounts, offers, changelogs: Default::default(), outputs: Vec::new(), offset: 0 }
+    fn new(room: usize) -> Pair {
+        let (accounts, offers) = Pair::fresh(room);
+        Pair { accounts, offers, changelogs: Default::default(), outputs: Vec::new(), offset: 0, room, left: 0 }
     }
 
-    /// Decides, perhaps takes back and decides again, commits. Answers what goes to the other stage.
+    /// Has a stage take everything, in as many batches as it needs. Answers what goes to the other stage.
     fn step(&mut self, stage: usize, values: &[Vec<u8>], rng: &mut SmallRng, disturb: bool) -> Vec<Vec<u8>> {
-        let items: Vec<Item> = values.iter().map(|value| item(self.offset, value.clone())).collect();
+        let mut items: Vec<Item> = values.iter().map(|value| item(self.offset, value.clone())).collect();
         self.offset += 1;
-        let batch = batch(items);
-        let mut decided = self.decide(stage, &batch);
+        let mut crossing = Vec::new();
+        loop {
+            let batch = batch(items);
+            let decided = self.batch(stage, &batch, rng, disturb);
+            items = batch.left_by(&decided);
+            crossing.extend(self.publish(stage, decided.records));
+            if items.is_empty() {
+                return crossing;
+            }
+            self.left += 1;
+            if disturb && rng.random_bool(0.2) {
+                self.restore();
+            }
+        }
+    }
+
+    /// Decides, perhaps takes back and decides again, commits.
+    fn batch(&mut self, stage: usize, batch: &Batch, rng: &mut SmallRng, disturb: bool) -> Decided {
+        let mut decided = self.decide(stage, batch);
         while disturb && rng.random_bool(0.4) {
             if rng.random_bool(0.5) {
                 // A batch decided ahead goes first.
-                let ahead = self.decide(stage, &batch);
-                assert!(ahead.len() <= decided.len() + 64);
+                let ahead = self.decide(stage, batch);
+                assert!(ahead.records.len() <= decided.records.len() + 64);
                 self.take_back(stage);
             }
             self.take_back(stage);
-            let again = self.decide(stage, &batch);
+            let again = self.decide(stage, batch);
             assert_eq!(again, decided, "a batch that was taken back is decided the same way again");
             decided = again;
         }
@@ -159,8 +184,12 @@ impl Pair {
             0 => self.accounts.committed(),
             _ => self.offers.committed(),
         }
+        decided
+    }
+
+    fn publish(&mut self, stage: usize, records: Vec<OutRecord>) -> Vec<Vec<u8>> {
         let mut crossing = Vec::new();
-        for record in decided {
+        for record in records {
             match &*record.topic {
                 "accounts.changelog" | "offers.changelog" => {
                     self.changelogs[stage].insert(record.key.unwrap_or_default(), record.value);
@@ -172,10 +201,10 @@ impl Pair {
         crossing
     }
 
-    fn decide(&mut self, stage: usize, batch: &Batch) -> Vec<OutRecord> {
+    fn decide(&mut self, stage: usize, batch: &Batch) -> Decided {
         match stage {
-            0 => self.accounts.decide(batch).records,
-            _ => self.offers.decide(batch).records,
+            0 => self.accounts.decide(batch),
+            _ => self.offers.decide(batch),
         }
     }
 
@@ -188,7 +217,7 @@ impl Pair {
 
     /// Throws the shards away and restores them from their changelogs.
     fn restore(&mut self) {
-        (self.accounts, self.offers) = Pair::fresh();
+        (self.accounts, self.offers) = Pair::fresh(self.room);
         for (key, value) in &self.changelogs[0] {
             self.accounts.restore(key, value.as_deref()).expect("the changelog is readable");
         }
@@ -200,10 +229,15 @@ impl Pair {
 
 /// Runs a history and gives everything that came out. With `disturb`, batches are taken back and shards restored.
 fn run(seed: u64, disturb: bool) -> (Vec<OutRecord>, [Changelog; 2]) {
+    let pair = run_with(usize::MAX, seed, disturb);
+    (pair.outputs, pair.changelogs)
+}
+
+fn run_with(room: usize, seed: u64, disturb: bool) -> Pair {
     let mut history = SmallRng::seed_from_u64(seed);
     let mut faults = SmallRng::seed_from_u64(!seed);
     let mut now = START;
-    let mut pair = Pair::new();
+    let mut pair = Pair::new(room);
     for offer in 0..2 {
         let published = Offer {
             terms: (*terms(offer)).clone(),
@@ -231,7 +265,7 @@ fn run(seed: u64, disturb: bool) -> (Vec<OutRecord>, [Changelog; 2]) {
             pair.restore();
         }
     }
-    (pair.outputs, pair.changelogs)
+    pair
 }
 
 #[test]
@@ -245,6 +279,26 @@ fn take_backs_and_restores_change_nothing() {
         events += calm.0.iter().filter(|record| &*record.topic == "purchases.events").count();
     }
     assert!(payments > 100 && events > 1000, "histories must reach payments: {payments} payments, {events} events");
+}
+
+/// However little fits into a batch, and wherever between two of them the shard is restored: the same comes out, but
+/// for how often a funnel is told.
+#[test]
+fn much_that_is_due_at_once_comes_in_several_batches() {
+    let mut left = 0;
+    for seed in 0..HISTORIES {
+        let whole = run_with(usize::MAX, seed, false);
+        for room in [1, 2, 7] {
+            let parts = run_with(room, seed, true);
+            let told = |pair: &Pair| -> Vec<OutRecord> {
+                pair.outputs.iter().filter(|record| &*record.topic != "offers.funnel").cloned().collect()
+            };
+            assert!(told(&whole) == told(&parts), "seed {seed}, {room} records a batch: something else came out");
+            assert!(whole.changelogs == parts.changelogs, "seed {seed}, {room} records a batch: another state");
+            left += parts.left;
+        }
+    }
+    assert!(left > 5_000, "batches must leave something: {left}");
 }
 
 #[test]
@@ -270,12 +324,12 @@ fn stock_is_never_oversold_and_every_hold_ends_once() {
 /// A funnel's addition may be read before its offer: they come from different partitions.
 #[test]
 fn a_funnel_is_told_once_its_offer_is_known() {
-    let mut pair = Pair::new();
+    let mut pair = Pair::new(usize::MAX);
     let to = |message| internal::encode_offers(&OffersRecord::To("alpha".to_owned(), message));
     let funnel = |records: &[OutRecord]| records.iter().filter(|record| &*record.topic == "offers.funnel").count();
     let delta = FunnelDelta { at: Time(START), mentions: 3, ..FunnelDelta::default() };
     let early = pair.decide(1, &batch(vec![item(0, to(OfferMessage::Funnel(delta)))]));
-    assert_eq!(funnel(&early), 0);
+    assert_eq!(funnel(&early.records), 0);
     let told = pair.decide(1, &batch(vec![item(1, to(OfferMessage::Published(Arc::new(offer(0)))))]));
-    assert_eq!(funnel(&told), 1, "{told:?}");
+    assert_eq!(funnel(&told.records), 1, "{told:?}");
 }

@@ -83,7 +83,12 @@ fn judge_alone(terms: &Arc<Terms>) {
 
 fn shard() -> AccountsShard {
     let settings = Settings::of_text(None, std::iter::empty()).expect("the shipped settings are valid");
-    let setup = Setup { rules: settings.rules(uuid_of), texts: settings.texts(), dead_letter_body: false };
+    let setup = Setup {
+        rules: settings.rules(uuid_of),
+        texts: settings.texts(),
+        records_max: usize::MAX,
+        dead_letter_body: false,
+    };
     AccountsShard::new(Arc::new(setup), TopicPartition::new("accounts.inbox", 0))
 }
 

@@ -25,6 +25,8 @@ pub struct Outbox {
     /// Events of the message under judgement; [`Outbox::flush`] turns them into records.
     pub events: Vec<Event>,
     pub counts: Counts,
+    /// Accounts that a tick woke.
+    pub woken: usize,
     funnel: BTreeMap<String, FunnelDelta>,
     offers_inbox: Arc<str>,
 }
@@ -35,6 +37,7 @@ impl Outbox {
             records: Vec::new(),
             events: Vec::new(),
             counts: Counts::default(),
+            woken: 0,
             funnel: BTreeMap::new(),
             offers_inbox: Arc::from("offers.inbox"),
         }

@@ -24,6 +24,9 @@ use crate::wire::texts::Texts;
 pub struct Setup {
     pub rules: Rules,
     pub texts: Texts,
+    /// About so many records are sent by one batch: what is due at once may be a million purchases, and a transaction
+    /// must end before the log gives it up.
+    pub records_max: usize,
     /// `dead_letters.body`.
     pub dead_letter_body: bool,
 }
@@ -66,6 +69,9 @@ pub enum AccountsAnswer {
     Pending(Vec<usize>),
 }
 
+/// The note of a position whose record is a tick that was begun: the first of what it ends has ended.
+pub const BEGUN: &str = "begun";
+
 /// The changelog key of the watermark; account keys hold a colon.
 pub const WATERMARK_KEY: &[u8] = b"watermark";
 
@@ -90,17 +96,25 @@ impl AccountsShard {
         self.table.layers()
     }
 
-    fn read(&mut self, record: &InRecord, out: &mut Outbox) {
+    /// Answers whether the record is done with; a tick may be begun only.
+    fn read(&mut self, record: &InRecord, out: &mut Outbox) -> bool {
         let value = record.value.as_deref().unwrap_or_default();
         match internal::decode_inbox(record.key.as_deref(), value) {
             Ok(InboxRecord::To(id, message)) => self.deliver(id, message, out),
             Ok(InboxRecord::Deletions(network, deletions)) => self.delete_all(network, deletions, out),
-            Ok(InboxRecord::Tick(tick)) => self.tick(&tick, out),
+            Ok(InboxRecord::Tick(tick)) => return self.tick(&tick, out),
             Err(error) => {
                 let body = self.setup.dead_letter_body;
                 out.records.push(record.dead_letter(&self.at, "wrong_type", &error.to_string(), body));
             }
         }
+        true
+    }
+
+    /// Whether the batch has made enough. Only by what is sent and logged, so that it is all the same how the records
+    /// before came in batches that made nothing.
+    fn is_full(&self, out: &Outbox) -> bool {
+        out.records.len() + out.woken >= self.setup.records_max
     }
 
     fn deliver(&mut self, id: AccountId, mut message: AccountMessage, out: &mut Outbox) {
@@ -121,22 +135,33 @@ impl AccountsShard {
         }
     }
 
-    fn tick(&mut self, tick: &Tick, out: &mut Outbox) {
+    /// Ends what is due, or as much of it as fits: then the watermark stays where it was until the tick is read again,
+    /// and whoever was woken is not due any more.
+    fn tick(&mut self, tick: &Tick, out: &mut Outbox) -> bool {
         let before = self.watermark.clone();
         if !self.watermark.tick(tick) {
-            return;
+            return true;
+        }
+        let mark = self.watermark.value;
+        while let Some((due, id)) = mark.and_then(|mark| self.table.first_passed(mark)) {
+            if self.is_full(out) {
+                if planted::is(Bug::BegunTickDone) {
+                    break;
+                }
+                self.watermark = before;
+                return false;
+            }
+            out.woken += 1;
+            self.judge(id, out, |judge| judge.wake(due));
+            let next = self.table.get(&id).and_then(|account| account.next_wake(&self.setup.rules));
+            assert!(next.is_none_or(|next| next > due), "account {id} does not get past its deadline (I10)");
         }
         if let Some(layer) = self.layers.back_mut()
             && layer.watermark.is_none()
         {
             layer.watermark = Some(before);
         }
-        let Some(mark) = self.watermark.value else { return };
-        while let Some((due, id)) = self.table.first_passed(mark) {
-            self.judge(id, out, |judge| judge.wake(due));
-            let next = self.table.get(&id).and_then(|account| account.next_wake(&self.setup.rules));
-            assert!(next.is_none_or(|next| next > due), "account {id} does not get past its deadline (I10)");
-        }
+        true
     }
 
     fn judge(&mut self, id: AccountId, out: &mut Outbox, with: impl FnOnce(&mut Judge<'_>)) {
@@ -210,13 +235,17 @@ impl Shard for AccountsShard {
         self.layers.push_back(Layer { watermark: None, counts: Counts::default() });
         let mut out = Outbox::new();
         let early = planted::is(Bug::ChangelogBeforeLastRecord);
+        let (mut taken, mut begun) = (None, false);
         for (index, item) in batch.items.iter().enumerate() {
             if early && index + 1 == batch.items.len() {
                 self.changelog(&mut out);
             }
-            match item {
-                Item::Record(record) => self.read(record, &mut out),
-                Item::Moment(_) => {}
+            let Item::Record(record) = item else { continue };
+            let full = self.is_full(&out);
+            begun = !full && !self.read(record, &mut out);
+            if full || begun {
+                taken = Some(index);
+                break;
             }
         }
         out.flush_funnel();
@@ -226,7 +255,8 @@ impl Shard for AccountsShard {
         if let Some(layer) = self.layers.back_mut() {
             layer.counts = std::mem::take(&mut out.counts);
         }
-        Decided { records: out.records, note: None, standing: Some(self.standing()) }
+        let note = Some(if begun { BEGUN.to_owned() } else { String::new() });
+        Decided { records: out.records, note, taken, standing: Some(self.standing()) }
     }
 
     fn committed(&mut self) {

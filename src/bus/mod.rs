@@ -242,8 +242,9 @@ pub trait Reader: Send {
         all.iter().map(|at| self.end(at)).collect()
     }
 
-    /// Visits committed records from `from` on and returns the next position, which is past every gap it met. It may
-    /// return `from` when nothing is there yet, but not because the log is away.
+    /// Visits committed records from `from` on and returns the next position, which is past every gap it met. It
+    /// returns `from` when nothing is there yet, but not because the log is away or slow. Records may be visited before
+    /// it fails.
     fn read(
         &mut self,
         at: &TopicPartition,

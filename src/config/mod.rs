@@ -202,6 +202,7 @@ pub struct LimitSettings {
     pub kept_bytes_per_shard: usize,
     pub batch_records: usize,
     pub batch_bytes: usize,
+    pub transaction_records: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -286,6 +287,11 @@ impl Settings {
             return Err(ConfigErrors(vec![error]));
         }
         Ok(Some(token))
+    }
+
+    /// What one shard of the accounts has of `limits.transaction_records`.
+    pub fn records_per_shard(&self) -> usize {
+        (self.limits.transaction_records / self.topics.partitions.max(1) as usize).max(1)
     }
 
     /// What the accounts judge by.

@@ -201,6 +201,7 @@ fn limits(reader: &mut Reader) -> LimitSettings {
         kept_bytes_per_shard: size(reader, "limits.kept_bytes_per_shard"),
         batch_records: number(reader, "limits.batch_records", 1, COUNT_MAX) as usize,
         batch_bytes: size(reader, "limits.batch_bytes"),
+        transaction_records: number(reader, "limits.transaction_records", 1, COUNT_MAX) as usize,
     }
 }
 

@@ -15,7 +15,7 @@ use futures_executor::block_on;
 
 use super::directory::Directory;
 use super::host::{Host, HostError};
-use super::shard::{Batch, Decided, Shard};
+use super::shard::{Batch, Decided, Item, Shard};
 use crate::bus::TopicPartition;
 
 /// Hosts one shard. It is empty once the shard was taken, and stops then.
@@ -91,7 +91,7 @@ impl<S: Shard> Host<S> for Actors<S> {
         Ok(())
     }
 
-    fn decide(&mut self, batches: Vec<(TopicPartition, Batch)>) -> Result<Vec<Decided>, HostError> {
+    fn decide(&mut self, batches: Vec<(TopicPartition, Batch)>) -> Result<Vec<(Decided, Vec<Item>)>, HostError> {
         let (shards, batches): (Vec<_>, Vec<_>) = batches.into_iter().unzip();
         self.tell(shards.iter().zip(batches.into_iter().map(Decide)))
     }
@@ -171,7 +171,7 @@ impl<S: Shard> ShardActor<S> {
 }
 
 impl Message for Decide {
-    type Result = Decided;
+    type Result = (Decided, Vec<Item>);
 }
 
 impl Message for Committed {
@@ -194,7 +194,9 @@ impl<S: Shard> Handler<Decide> for ShardActor<S> {
     type Result = MessageResult<Decide>;
 
     fn handle(&mut self, Decide(batch): Decide, _: &mut Context<Self>) -> MessageResult<Decide> {
-        MessageResult(self.shard().decide(&batch))
+        let decided = self.shard().decide(&batch);
+        let left = batch.left_by(&decided);
+        MessageResult((decided, left))
     }
 }
 

@@ -6,6 +6,7 @@ use super::shard::{Batch, Clocks, InRecord, Item};
 use super::stage::Admitted;
 use crate::bus::{Position, RecordRef, TopicPartition};
 use crate::domain::Time;
+use crate::planted::{self, Bug};
 
 /// The held partitions in order, so that the same input gives the same transactions.
 pub(super) struct Table<S> {
@@ -149,6 +150,24 @@ impl<S> Held<S> {
         let records = std::mem::take(&mut self.records);
         self.bytes = 0;
         Batch { items: std::mem::take(&mut self.items), records, now, at_end, clocks }
+    }
+
+    /// Takes what its shard left, right after it decided. Gives the offset that it has reached.
+    pub fn leave(&mut self, left: Vec<Item>) -> u64 {
+        let lengths = left.iter().map(|item| match item {
+            Item::Record(record) => [&record.key, &record.value].into_iter().flatten().map(Vec::len).sum(),
+            Item::Moment(_) => 0,
+        });
+        (self.records, self.bytes) = (left.len() as u64, lengths.sum());
+        if planted::is(Bug::LeftItemsDropped) {
+            (self.records, self.bytes) = (0, 0);
+            return self.next;
+        }
+        self.items = left;
+        match self.items.first() {
+            Some(Item::Record(record)) => record.offset,
+            _ => self.next,
+        }
     }
 
     /// Forgets everything after the settled position: it will be read again.

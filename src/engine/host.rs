@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::shard::{Batch, Decided, Shard};
+use super::shard::{Batch, Decided, Item, Shard};
 use crate::bus::TopicPartition;
 
 /// Holds the shards of one worker. Calls name partitions that were `put` and not taken since.
 pub trait Host<S: Shard> {
     fn put(&mut self, at: &TopicPartition, shard: S) -> Result<(), HostError>;
 
-    /// Each shard decides its batch; shards may do so at the same time. Answers come in the order of the batches.
-    fn decide(&mut self, batches: Vec<(TopicPartition, Batch)>) -> Result<Vec<Decided>, HostError>;
+    /// Each shard decides its batch; shards may do so at the same time. Answers come in the order of the batches, each
+    /// with the items that were left.
+    fn decide(&mut self, batches: Vec<(TopicPartition, Batch)>) -> Result<Vec<(Decided, Vec<Item>)>, HostError>;
 
     /// The oldest open layer of each of these shards is committed.
     fn committed(&mut self, shards: &[TopicPartition]) -> Result<(), HostError>;
@@ -69,8 +70,13 @@ impl<S: Shard> Host<S> for Inline<S> {
         Ok(())
     }
 
-    fn decide(&mut self, batches: Vec<(TopicPartition, Batch)>) -> Result<Vec<Decided>, HostError> {
-        batches.iter().map(|(at, batch)| Ok(self.at(at)?.decide(batch))).collect()
+    fn decide(&mut self, batches: Vec<(TopicPartition, Batch)>) -> Result<Vec<(Decided, Vec<Item>)>, HostError> {
+        let answers = batches.into_iter().map(|(at, batch)| {
+            let decided = self.at(&at)?.decide(&batch);
+            let left = batch.left_by(&decided);
+            Ok((decided, left))
+        });
+        answers.collect()
     }
 
     fn committed(&mut self, shards: &[TopicPartition]) -> Result<(), HostError> {

@@ -36,12 +36,15 @@ pub struct Batch {
     pub clocks: Clocks,
 }
 
-/// What a shard decided: records to send, in order, and a note to commit with the position.
+/// What a shard decided: records to send, in order, and a note to commit with the position. What it left comes again,
+/// before anything else.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Decided {
     pub records: Vec<OutRecord>,
     /// Replaces the position's note; `None` keeps it.
     pub note: Option<String>,
+    /// How many items it took, if not all. The first that it left is a record; something of it may have been done.
+    pub taken: Option<usize>,
     /// What it means for back-pressure, where the shard has a part in it.
     pub standing: Option<Standing>,
 }
@@ -73,6 +76,13 @@ pub trait Shard: Send + 'static {
 pub struct RestoreError {
     pub key: String,
     pub why: String,
+}
+
+impl Batch {
+    /// The items that a shard left.
+    pub fn left_by(mut self, decided: &Decided) -> Vec<Item> {
+        decided.taken.map(|taken| self.items.split_off(taken)).unwrap_or_default()
+    }
 }
 
 impl InRecord {

@@ -15,6 +15,8 @@ use crate::domain::Time;
 pub struct Toy {
     pub gated: bool,
     pub idle: bool,
+    /// So many items of a batch are taken at most, and as few as none, if given.
+    pub room: Option<usize>,
     pub pressure: Pressure,
 }
 
@@ -28,6 +30,7 @@ pub struct ToyShard {
     /// Every batch that was decided: (records, at_end).
     pub batches: Vec<(u64, bool)>,
     idle: bool,
+    room: Option<usize>,
 }
 
 /// What a batch touched, as it was before.
@@ -64,6 +67,7 @@ impl Stage for Toy {
             layers: VecDeque::new(),
             batches: Vec::new(),
             idle: self.idle,
+            room: self.room,
         }
     }
 
@@ -97,7 +101,11 @@ impl Shard for ToyShard {
         self.batches.push((batch.records, batch.at_end));
         let mut layer = Layer { sums: Vec::new(), seen: self.seen };
         let mut records = Vec::new();
-        for item in &batch.items {
+        let is_record = |item: &Item| matches!(item, Item::Record(_));
+        // Now and then there is no room at all.
+        let room = self.room.map(|room| if self.batches.len() % 5 == 4 { 0 } else { room });
+        let taken = room.and_then(|room| (room..batch.items.len()).find(|index| is_record(&batch.items[*index])));
+        for item in batch.items.iter().take(taken.unwrap_or(usize::MAX)) {
             self.seen += 1;
             let Item::Record(record) = item else { continue };
             let text = String::from_utf8_lossy(record.value.as_deref().unwrap_or_default()).into_owned();
@@ -117,7 +125,7 @@ impl Shard for ToyShard {
         self.layers.push_back(layer);
         let standing = Standing::Source { mark: Some(Time(self.seen as i64)), at_end: batch.at_end };
         let note = (!batch.items.is_empty()).then(|| self.seen.to_string());
-        Decided { records, note, standing: Some(standing) }
+        Decided { records, note, taken, standing: Some(standing) }
     }
 
     fn committed(&mut self) {

@@ -304,28 +304,31 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
     /// Hands what was gathered to the shards, and an empty batch to those whose idle moment has come. Answers whether
     /// any had records.
     fn decide(&mut self, now: Time) -> Result<bool, WorkerError> {
-        self.gathering_since = None;
         let batches = self.batches(now);
         if batches.is_empty() {
             return Ok(false);
         }
         let shards: Vec<TopicPartition> = batches.iter().map(|(at, _)| at.clone()).collect();
-        let had_records = batches.iter().any(|(_, batch)| batch.records > 0);
+        let had: u64 = batches.iter().map(|(_, batch)| batch.records).sum();
         self.stats.batches += batches.len() as u64;
         let decided = self.host.decide(batches)?;
         if let Some(pressure) = self.stage.pressure() {
-            for (at, decided) in shards.iter().zip(&decided) {
+            for (at, (decided, _)) in shards.iter().zip(&decided) {
                 decided.standing.into_iter().for_each(|standing| pressure.tell(at, standing));
             }
         }
         let unit = Unit::new(shards, decided, &mut self.held);
+        let left = self.held.gathered();
+        self.gathering_since = (left > 0).then_some(now);
+        let waits = left > 0 && left == had && unit.is_silent();
         if self.in_flight.is_some() && !planted::is(Bug::AheadSentEarly) {
             self.ahead = Some(unit);
             self.stats.decided_ahead += 1;
         } else {
             self.dispatch(unit, now)?;
         }
-        Ok(had_records)
+        // Whoever takes nothing and says nothing waits for the log.
+        if waits { Err(BusError::Unavailable("a shard waits".to_owned()).into()) } else { Ok(had > 0) }
     }
 
     fn batches(&mut self, now: Time) -> Vec<(TopicPartition, Batch)> {

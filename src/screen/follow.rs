@@ -4,7 +4,7 @@
 //! appended, whichever partition it is in; within a partition by its order, whatever the log's clock does.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::catalogue::{Catalogue, RetiredTags, Service};
 use super::setup::{ScreenSetup, Shared};
@@ -91,7 +91,7 @@ impl Follower {
     /// Reads what is new and replaces the catalogue if that changed it. What can't be understood is passed over here;
     /// the shard of its partition makes the dead letter.
     pub fn follow(&self, catalogue: &Shared<Catalogue>) -> Result<(), BusError> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
         state.read_on()?;
         for (place, said) in state.sorted() {
             let taken = self.take(&said, &mut state);
@@ -104,34 +104,42 @@ impl Follower {
         Ok(())
     }
 
-    /// The offer of a record of the topic, as the catalogue took it, or why it did not.
+    /// The offer of a record of the topic, as the catalogue took it, or why it did not. Fails while the log is away and
+    /// the catalogue has not seen it.
     pub fn read(
         &self,
         catalogue: &Shared<Catalogue>,
         place: Place,
         appended: Time,
         spec: serde_json::Value,
-    ) -> Result<Offer, String> {
-        let version = self.version(catalogue, place, appended);
-        match self.state.lock().unwrap_or_else(PoisonError::into_inner).taken.get(&place) {
+    ) -> Result<Result<Offer, String>, BusError> {
+        let version = self.version(catalogue, place, appended)?;
+        let refused = match self.lock().taken.get(&place) {
             Some(Taken { refused: Some(why), .. }) => Err(why.clone()),
-            // While the log is away the offer is judged by itself: the catalogue will refuse a clash all the same.
-            _ => self.rules.read(spec, version),
-        }
+            _ => Ok(()),
+        };
+        Ok(refused.and_then(|()| self.rules.read(spec, version)))
     }
 
-    /// A number that is higher for what was said later, for a record of the topic.
-    pub fn version(&self, catalogue: &Shared<Catalogue>, place: Place, appended: Time) -> u64 {
-        let known = |state: &State| state.taken.get(&place).map(|taken| taken.version);
-        let look = || known(&self.state.lock().unwrap_or_else(PoisonError::into_inner));
-        // The record may have come after the last look.
-        let version = look().or_else(|| self.follow(catalogue).ok().and_then(|()| look()));
-        version.unwrap_or_else(|| version_after(None, appended))
+    /// A number that is higher for what was said later, for a record of the topic. Fails as [`Follower::read`] does.
+    pub fn version(&self, catalogue: &Shared<Catalogue>, place: Place, appended: Time) -> Result<u64, BusError> {
+        let known = || self.lock().taken.get(&place).map(|taken| taken.version);
+        if let Some(version) = known() {
+            return Ok(version);
+        }
+        // It came after the last look.
+        self.follow(catalogue)?;
+        // Or it was compacted away before the first: then it stands between those that are left.
+        Ok(known().unwrap_or_else(|| version_after(self.lock().version_before(place), appended)))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The ids that the topic knows, withdrawn ones too, for seeding.
     pub fn known(&self) -> Vec<String> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.lock();
         state.offers.keys().chain(&state.withdrawn).cloned().collect()
     }
 
@@ -178,17 +186,19 @@ impl State {
                 continue;
             }
             let waiting = unsorted.iter().rfind(|((partition, _), _)| *partition == at.partition);
-            let before = taken.range((at.partition, 0)..=(at.partition, u64::MAX)).next_back();
-            let mut last = waiting.map(|(_, said)| said.version).or(before.map(|(_, taken)| taken.version));
+            let mut last = waiting.map(|(_, said)| said.version).or(last_before(taken, (at.partition, u64::MAX)));
             while *position < end {
-                let next = reader.read(at, *position, Budget::BULK, &mut |record| {
+                let from = *position;
+                let next = reader.read(at, from, Budget::BULK, &mut |record| {
+                    // Here already: what was given before a failure must not be given again, with another version.
+                    *position = record.offset + 1;
                     let version = version_after(last, record.timestamp);
                     last = Some(version);
                     let owned = |bytes: Option<&[u8]>| bytes.map(<[u8]>::to_vec);
                     let said = Said { version, key: owned(record.key), value: owned(record.value) };
                     unsorted.push(((at.partition, record.offset), said));
                 })?;
-                if next <= *position {
+                if next <= from {
                     break;
                 }
                 *position = next;
@@ -198,12 +208,21 @@ impl State {
         Ok(())
     }
 
+    fn version_before(&self, place: Place) -> Option<u64> {
+        last_before(&self.taken, place)
+    }
+
     /// What is new, in the order in which it was said.
     fn sorted(&mut self) -> Vec<(Place, Said)> {
         let mut new = std::mem::take(&mut self.unsorted);
         new.sort_by_key(|(place, said)| (said.version, *place));
         new
     }
+}
+
+/// The version of the last record before a place, in its partition.
+fn last_before(taken: &BTreeMap<Place, Taken>, place: Place) -> Option<u64> {
+    taken.range((place.0, 0)..place).next_back().map(|(_, taken)| taken.version)
 }
 
 /// The version of a record that was appended at a time, after another one of its partition: milliseconds, and room for
@@ -269,6 +288,8 @@ mod tests {
             while setup.follower.follow(&setup.catalogue).is_err() {}
             let known = setup.catalogue.get().may_matter(br##"{"text":"#BuyMug"}"##);
             assert!(known, "seed {seed}: the offer was read and is not in the catalogue");
+            let version = setup.follower.version(&setup.catalogue, (0, 0), Time(0)).expect("it was seen");
+            assert_eq!(version, version_after(None, Time(0)), "seed {seed}: it was read once");
         }
     }
 }

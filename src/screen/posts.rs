@@ -102,7 +102,7 @@ impl PostsShard {
         self.layers.push_back((before, std::mem::take(&mut out.counts)));
         let note = (self.progress != before).then(|| self.progress.note());
         let standing = Standing::Source { mark: self.progress.told, at_end: batch.at_end };
-        Decided { records: out.records, note, standing: Some(standing) }
+        Decided { records: out.records, note, standing: Some(standing), taken: None }
     }
 
     pub fn committed(&mut self) {

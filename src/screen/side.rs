@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::setup::ScreenSetup;
 use super::shard::to_account;
-use crate::bus::{OutRecord, TopicPartition};
+use crate::bus::{BusError, OutRecord, TopicPartition};
 use crate::domain::{AccountMessage, OfferMessage, OffersRecord};
 use crate::engine::shard::{Batch, Decided, InRecord, Item};
 use crate::planted::{self, Bug};
@@ -27,6 +27,25 @@ pub struct SideShard {
     layers: VecDeque<Vec<&'static str>>,
 }
 
+/// Why a record can't be routed.
+enum Trouble {
+    Bad(BadInput),
+    /// The log is away, and what is known of the offers does not reach so far.
+    Away,
+}
+
+impl From<BadInput> for Trouble {
+    fn from(bad: BadInput) -> Trouble {
+        Trouble::Bad(bad)
+    }
+}
+
+impl From<BusError> for Trouble {
+    fn from(_: BusError) -> Trouble {
+        Trouble::Away
+    }
+}
+
 impl SideShard {
     pub fn new(setup: Arc<ScreenSetup>, at: TopicPartition) -> SideShard {
         SideShard { setup, at, layers: VecDeque::new() }
@@ -35,11 +54,15 @@ impl SideShard {
     pub fn decide(&mut self, batch: &Batch) -> Decided {
         let mut decided = Decided::default();
         let mut dead = Vec::new();
-        for item in &batch.items {
+        for (index, item) in batch.items.iter().enumerate() {
             let Item::Record(record) = item else { continue };
             match self.route(record) {
                 Ok(routed) => decided.records.extend(routed),
-                Err(bad) => {
+                Err(Trouble::Away) => {
+                    decided.taken = Some(index);
+                    break;
+                }
+                Err(Trouble::Bad(bad)) => {
                     dead.push(bad.reason);
                     if !planted::is(Bug::DeadLetterLost) {
                         decided.records.push(self.dead_letter(record, &bad));
@@ -61,7 +84,7 @@ impl SideShard {
         self.layers.pop_back();
     }
 
-    fn route(&self, record: &InRecord) -> Result<Option<OutRecord>, BadInput> {
+    fn route(&self, record: &InRecord) -> Result<Option<OutRecord>, Trouble> {
         let (value, max) = (record.value.as_deref(), self.setup.record_bytes_max);
         let bytes = value.unwrap_or_default();
         match &*self.at.topic {
@@ -78,18 +101,18 @@ impl SideShard {
         }
     }
 
-    fn route_offer(&self, record: &InRecord) -> Result<Option<OutRecord>, BadInput> {
+    fn route_offer(&self, record: &InRecord) -> Result<Option<OutRecord>, Trouble> {
         let envelope =
             inputs::parse_offer_envelope(record.value.as_deref(), record.key.as_deref(), self.setup.record_bytes_max)?;
         let place = (self.at.partition, record.offset);
         let (id, message) = match envelope {
             None => return Ok(None),
             Some(OfferRecord::Withdrawn { id }) => {
-                let version = self.setup.follower.version(&self.setup.catalogue, place, record.timestamp);
+                let version = self.setup.follower.version(&self.setup.catalogue, place, record.timestamp)?;
                 (id, OfferMessage::Withdrawn { version })
             }
             Some(OfferRecord::Spec { id, spec }) => {
-                let offer = self.setup.follower.read(&self.setup.catalogue, place, record.timestamp, spec);
+                let offer = self.setup.follower.read(&self.setup.catalogue, place, record.timestamp, spec)?;
                 let offer = offer.map_err(|detail| BadInput::new("wrong_type", detail))?;
                 (id, OfferMessage::Published(Arc::new(offer)))
             }

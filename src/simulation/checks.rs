@@ -97,6 +97,7 @@ impl Checks {
         let setup = accounts::Setup {
             rules: settings.rules(uuid_of),
             texts: settings.texts(),
+            records_max: settings.records_per_shard(),
             dead_letter_body: settings.dead_letters_body,
         };
         let accounts_stage = AccountsStage { setup: Arc::new(setup), pressure: Pressure::default() };
@@ -300,9 +301,10 @@ impl Checks {
         for (at, position) in &ended.positions {
             let index = at.partition as usize;
             if ended.group.as_deref() == Some(&self.accounts_group) {
-                records.extend(self.accounts[index].advance(position.offset, now));
+                let begun = position.note == accounts::shard::BEGUN;
+                records.extend(self.accounts[index].advance(position.offset, begun, now));
             } else if ended.group.as_deref() == Some(&self.offers_group) {
-                records.extend(self.offers[index].advance(position.offset, now));
+                records.extend(self.offers[index].advance(position.offset, false, now));
             } else {
                 return None;
             }

@@ -30,17 +30,20 @@ impl<S: Shard> Fold<S> {
         in_order
     }
 
-    /// A committed transaction moved the position: what it must have written for this partition.
-    pub fn advance(&mut self, to: u64, now: Time) -> Vec<OutRecord> {
+    /// A committed transaction moved the position: what it must have written for this partition. `begun`: it took part
+    /// of the record there.
+    pub fn advance(&mut self, to: u64, begun: bool, now: Time) -> Vec<OutRecord> {
         self.position = to;
         let count = self.waiting.iter().take_while(|record| record.offset < to).count();
-        if count == 0 {
+        let items: Vec<Item> =
+            self.waiting.iter().take(count + usize::from(begun)).cloned().map(Item::Record).collect();
+        if items.is_empty() {
             return Vec::new();
         }
-        let items = self.waiting.drain(..count).map(Item::Record).collect();
-        let decided =
-            self.shard.decide(&Batch { items, records: count as u64, now, at_end: false, clocks: Clocks::Agree });
+        let records = items.len() as u64;
+        let decided = self.shard.decide(&Batch { items, records, now, at_end: false, clocks: Clocks::Agree });
         self.shard.committed();
+        self.waiting.drain(..count);
         decided.records
     }
 

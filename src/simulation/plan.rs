@@ -156,6 +156,7 @@ pub(super) const SCHEDULE_STREAM: u64 = 0x5eed_0001;
 pub(super) const BUS_STREAM: u64 = 0x5eed_0002;
 const PLAN_STREAM: u64 = 0x5eed_0003;
 const PRESSURE_STREAM: u64 = 0x5eed_0004;
+const ROOM_STREAM: u64 = 0x5eed_0005;
 
 impl Plan {
     /// Draws the plan of a seed; `base` is the shipped configuration.
@@ -169,6 +170,8 @@ impl Plan {
         // The same conversations in less time: ticks and idle steps cost more than they find.
         people.span = Span(people.span.0 / SPAN_DIVISOR);
         draw_settings(&mut settings, live, rng);
+        let room = &mut SmallRng::seed_from_u64(seed ^ (ROOM_STREAM << 32));
+        settings.limits.transaction_records = *[1, 4, 20, 100, 60_000, 60_000].choose(room).expect("not empty");
         settings.topics.partitions = partitions.accounts;
         if live && people.heartbeats && rng.random_bool(0.5) {
             settings.time.idle = IdleBy::Heartbeat;

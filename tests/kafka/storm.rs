@@ -22,7 +22,7 @@ use super::support::firehose::{FIRST_SHOPPER, Firehose, Plan, Post, SNOWFLAKE_EP
 use super::support::{Gateway, House, asked, first_seed};
 use super::watch::spread;
 
-const PARTITIONS: u32 = 12;
+pub const PARTITIONS: u32 = 12;
 const INBOX: &str = "accounts.inbox";
 const CHANGELOG: &str = "accounts.changelog";
 /// Those who are pending bought within this time, so that nothing expires.
@@ -205,7 +205,7 @@ fn partitions_of(assignment: &[u8], topic: &str) -> impl Iterator<Item = u32> {
 }
 
 /// Shoppers who order one thing each, one after the other.
-struct Crowd {
+pub struct Crowd {
     gateway: Gateway,
     ordered: u64,
     /// Microseconds of event time.
@@ -214,7 +214,7 @@ struct Crowd {
 
 impl Crowd {
     /// All of them have linked a card.
-    fn new(site: &Site<'_>, pending: u64) -> Crowd {
+    pub fn new(site: &Site<'_>, pending: u64) -> Crowd {
         let mut gateway = Gateway::new(&site.bus());
         let shoppers = pending + LIVE_SHOPPERS;
         gateway.append(
@@ -226,7 +226,7 @@ impl Crowd {
     }
 
     /// So many more order, so many microseconds after each other.
-    fn order(&mut self, count: u64, apart: u64) {
+    pub fn order(&mut self, count: u64, apart: u64) {
         let first = self.ordered;
         let posts = |partition: u64| {
             let mine = (first..first + count).filter(move |n| n % u64::from(PARTITIONS) == partition);
@@ -239,6 +239,11 @@ impl Crowd {
         }
         self.ordered += count;
         self.time += count * apart;
+    }
+
+    /// For so long nobody orders anything.
+    pub fn pause(&mut self, ms: u64) {
+        self.time += ms * 1_000;
     }
 }
 

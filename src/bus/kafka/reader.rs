@@ -18,10 +18,10 @@ use crate::bus::{Budget, BusError, Reader, RecordRef, TopicPartition};
 use crate::clock::Deadline;
 use crate::planted::{self, Bug};
 
-/// A read waits so long for the first record or the end.
-const READ_WAIT: Duration = Duration::from_millis(100);
-/// The first read of a partition waits longer: connections are made, and what lies there is not known at all.
-const FIRST_READ_WAIT: Duration = Duration::from_secs(5);
+/// A read at the end waits so long for something new.
+const NEWS_WAIT: Duration = Duration::from_millis(100);
+/// Elsewhere it waits longer, for a record or to be told that this is the end: silence says neither.
+const ANSWER_WAIT: Duration = Duration::from_secs(5);
 /// Longest sleep while records are awaited; the bell ends it earlier.
 const NAP_MAX: Duration = Duration::from_millis(50);
 /// Partitions that go on being fetched, so that the next read of theirs finds what came, until the reader rests.
@@ -42,6 +42,8 @@ struct Open {
     fetcher: Fetcher,
     /// The next offset that it will give.
     next: u64,
+    /// Where the end was told last: of one end it is told once.
+    end: Option<u64>,
 }
 
 impl KafkaReader {
@@ -59,11 +61,10 @@ impl KafkaReader {
         Ok((u64::try_from(low).unwrap_or(0), u64::try_from(high).unwrap_or(0)))
     }
 
-    /// The partition's place in `open`, fetching from this offset on, and whether it did so before. So many may be open
-    /// at a time.
-    fn opened(&mut self, at: &TopicPartition, from: u64, open_max: usize) -> Result<(usize, bool), BusError> {
+    /// The partition's place in `open`, fetching from this offset on. So many may be open at a time.
+    fn opened(&mut self, at: &TopicPartition, from: u64, open_max: usize) -> Result<usize, BusError> {
         let index = match self.open.iter().position(|open| open.at == *at) {
-            Some(index) if self.open[index].next == from => return Ok((index, true)),
+            Some(index) if self.open[index].next == from => return Ok(index),
             Some(index) => index,
             None => {
                 if self.open.len() >= open_max {
@@ -73,17 +74,17 @@ impl KafkaReader {
                 let partition = i32::try_from(at.partition).unwrap_or(i32::MAX);
                 let fetcher = Fetcher::new(self.consumer.client().native_ptr(), &topic, partition, &self.bell);
                 let fetcher = fetcher.ok_or_else(|| BusError::Fatal(format!("{topic}-{partition} can't be read")))?;
-                self.open.push(Open { at: at.clone(), fetcher, next: from });
+                self.open.push(Open { at: at.clone(), fetcher, next: from, end: None });
                 self.open.len() - 1
             }
         };
         let open = &mut self.open[index];
-        open.next = from;
+        (open.next, open.end) = (from, None);
         if let Err(why) = open.fetcher.start(from) {
             self.open.remove(index);
             return Err(BusError::Unavailable(format!("{}-{} can't be read: {why}", at.topic, at.partition)));
         }
-        Ok((index, false))
+        Ok(index)
     }
 
     /// The next read of this partition begins anew. Without the right to read it none will come to anything.
@@ -125,10 +126,10 @@ impl Reader for KafkaReader {
         budget: Budget,
         visit: &mut dyn FnMut(RecordRef<'_>),
     ) -> Result<u64, BusError> {
-        let (index, goes_on) = self.opened(at, from, OPEN_MAX)?;
-        let deadline = Deadline::after(if goes_on { READ_WAIT } else { FIRST_READ_WAIT });
+        let index = self.opened(at, from, OPEN_MAX)?;
         let KafkaReader { open, consumer, bell, .. } = self;
         let one = &mut open[index];
+        let deadline = Deadline::after(if one.is_at_end() { NEWS_WAIT } else { ANSWER_WAIT });
         let (mut left, mut taken) = (budget, Taken::default());
         while !left.is_used_up() && taken.failure.is_none() && !taken.ended {
             taken = one.take(&mut left, visit);
@@ -143,9 +144,13 @@ impl Reader for KafkaReader {
             // Logs, and errors of the whole client: they pass, or are told with the next call that they concern.
             drop(consumer.poll(Duration::ZERO));
         }
-        let next = one.next;
+        let (next, at_end) = (one.next, one.is_at_end());
         if let Some(why) = taken.failure {
             return Err(self.given_up(index, why));
+        }
+        if next == from && !at_end {
+            self.open.remove(index);
+            return Err(BusError::Unavailable(format!("no answer for {}-{} from {from} on", at.topic, at.partition)));
         }
         if next == from && !taken.ended {
             // An end is told once. Afterwards a cluster that is away is as silent as one that has nothing new.
@@ -163,7 +168,7 @@ impl Reader for KafkaReader {
         let open_max = positions.len().max(OPEN_MAX);
         let mut visited = 0;
         for (at, position) in positions {
-            let (index, _) = self.opened(at, *position, open_max)?;
+            let index = self.opened(at, *position, open_max)?;
             let (mut left, one) = (budget, &mut self.open[index]);
             let taken = one.take(&mut left, &mut |record| {
                 visited += 1;
@@ -194,9 +199,13 @@ struct Taken {
 }
 
 impl Open {
+    fn is_at_end(&self) -> bool {
+        self.end == Some(self.next)
+    }
+
     /// Hands out what was fetched meanwhile; waits for nothing.
     fn take(&mut self, left: &mut Budget, visit: &mut dyn FnMut(RecordRef<'_>)) -> Taken {
-        let (next, mut taken) = (&mut self.next, Taken::default());
+        let (next, end, mut taken) = (&mut self.next, &mut self.end, Taken::default());
         taken.count = self.fetcher.take(left.records_max, &mut |fetched| match fetched {
             Fetched::Message(message) => {
                 let record = message.lend();
@@ -204,7 +213,10 @@ impl Open {
                 left.spend(record.bytes());
                 visit(record);
             }
-            Fetched::End(offset) => (*next, taken.ended) = (offset.max(*next), true),
+            Fetched::End(offset) => {
+                *next = offset.max(*next);
+                (*end, taken.ended) = (Some(*next), true);
+            }
             Fetched::Error(why) => taken.failure = Some(why),
         });
         taken

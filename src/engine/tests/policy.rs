@@ -269,7 +269,7 @@ fn posts_pause_under_pressure_while_side_inputs_flow() {
         let standing = Standing::Source { mark: Some(Time(-1)), at_end };
         pressure.tell(&TopicPartition::new("elsewhere", 0), standing);
     };
-    let toy = Toy { gated: true, idle: false, pressure: pressure.clone() };
+    let toy = Toy { gated: true, pressure: pressure.clone(), ..Toy::default() };
     let mut worker = worker_of(&bus, toy, Inline::default(), (0, 1));
     settle(&mut worker, Time(0));
     pressure.tell(&TopicPartition::new("inbox", 0), Standing::Keeper { full: true });

@@ -13,6 +13,7 @@ const PARTITIONS: u32 = 3;
 const NAMES: [&str; 2] = ["toy.0.0", "toy.0.1"];
 
 struct World {
+    seed: u64,
     rng: SmallRng,
     bus: SimBus,
     workers: [Option<Worker<Toy, Inline<ToyShard>>>; 2],
@@ -81,10 +82,11 @@ impl World {
     fn new(seed: u64, cheat: Option<Cheat>) -> World {
         let mut rng = SmallRng::seed_from_u64(seed);
         let bus = SimBus::new(SimOptions { cheat, ..toy_options(&["in", "out"], PARTITIONS, seed) }, Time(0));
-        let workers = [Some(worker(&bus, (0, 2))), Some(worker(&bus, (1, 2)))];
+        let toy = || Toy { room: room_of(seed), ..Toy::default() };
+        let workers = [0, 1].map(|slot| Some(worker_of(&bus, toy(), Inline::default(), (slot, 2))));
         bus.set_faults(draw_faults(&mut rng));
         let why = format!("ENGINE_SEED={seed}");
-        World { rng, bus, workers, foreign: Vec::new(), now: 1_000, why, seen: Seen::default() }
+        World { seed, rng, bus, workers, foreign: Vec::new(), now: 1_000, why, seen: Seen::default() }
     }
 
     fn act(&mut self) {
@@ -168,7 +170,8 @@ impl World {
 
     /// The slot stays empty if the log is away.
     fn rejoin(&mut self, which: usize) {
-        self.workers[which] = try_worker(&self.bus, Toy::default(), Inline::default(), (which as u32, 2)).ok();
+        let toy = Toy { room: room_of(self.seed), ..Toy::default() };
+        self.workers[which] = try_worker(&self.bus, toy, Inline::default(), (which as u32, 2)).ok();
     }
 
     /// Faults stop; within bounded steps everything must be consumed, nothing be open, nothing be under way (I10).
@@ -230,6 +233,11 @@ impl World {
 }
 
 /// Each schedule has its own mix.
+/// In every third schedule shards leave part of their batches.
+fn room_of(seed: u64) -> Option<usize> {
+    (seed % 3 == 0).then_some(1 + seed as usize % 2)
+}
+
 fn draw_faults(rng: &mut SmallRng) -> Faults {
     let mut draw = |rates: [u32; 3]| rates[rng.random_range(0..3)];
     Faults {

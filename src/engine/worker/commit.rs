@@ -6,7 +6,7 @@ use super::super::held::{Fetch, Held, State, Table};
 use super::super::host::Host;
 use super::super::restore::Restore;
 use super::super::settings::ABORT_TRIES_MAX;
-use super::super::shard::{Decided, Shard};
+use super::super::shard::{Decided, Item, Shard};
 use super::super::stage::Stage;
 use super::{Step, Worker, WorkerError};
 use crate::bus::{BusError, CommitState, OutRecord, Position, TopicPartition};
@@ -39,19 +39,25 @@ pub(super) struct Unit {
 }
 
 impl Unit {
-    pub fn new<S>(shards: Vec<TopicPartition>, decided: Vec<Decided>, held: &mut Table<S>) -> Unit {
+    pub fn new<S>(shards: Vec<TopicPartition>, decided: Vec<(Decided, Vec<Item>)>, held: &mut Table<S>) -> Unit {
         let mut unit = Unit { shards, reached: Vec::new(), records: Vec::new(), positions: Vec::new() };
         assert_eq!(unit.shards.len(), decided.len(), "I9: each batch has one answer");
-        for (at, decided) in unit.shards.iter().zip(decided) {
+        for (at, (decided, left)) in unit.shards.iter().zip(decided) {
             let row = held.find(at).expect("only held partitions are decided");
             if let Some(note) = decided.note {
                 row.note = note;
             }
             let behind = u64::from(planted::is(Bug::PositionOffByOne));
-            unit.reached.push(Position { offset: row.next.saturating_sub(behind), note: row.note.clone() });
+            let offset = row.leave(left).saturating_sub(behind);
+            unit.reached.push(Position { offset, note: row.note.clone() });
             unit.records.extend(decided.records);
         }
         unit
+    }
+
+    /// Whether it has no output.
+    pub fn is_silent(&self) -> bool {
+        self.records.is_empty()
     }
 }
 
@@ -60,7 +66,7 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
     /// transaction. Only while nothing is in flight.
     pub(super) fn dispatch(&mut self, mut unit: Unit, now: Time) -> Result<(), WorkerError> {
         assert!(self.in_flight.is_none() || planted::is(Bug::AheadSentEarly), "I8: one transaction at a time");
-        if unit.records.is_empty() {
+        if unit.is_silent() {
             self.host.committed(&unit.shards)?;
             self.settle(&unit);
             if self.held.rows.iter().any(Held::has_progress) {
