@@ -22,7 +22,7 @@ use super::complaints::complain;
 use super::names::Names;
 use super::native::{Doorbell, Fetched, Origin, Queue, high_watermark};
 use super::positions::{Committed, committed_of, list_of};
-use super::{CALL_WAIT, is_denied, unavailable};
+use super::{CALL_WAIT, is_denied, misled, unavailable};
 use crate::bus::{Budget, BusError, Polled, Position, RecordRef, Subscription, TopicPartition};
 use crate::clock::Deadline;
 
@@ -244,7 +244,10 @@ impl Member {
 
     /// Where a group begins that never committed here: at the first record, unless records are gone already.
     fn first_position(&self, topic: &str, partition: i32) -> Result<Position, BusError> {
-        let (low, _) = self.consumer.fetch_watermarks(topic, partition, CALL_WAIT).map_err(unavailable)?;
+        let (low, _) = self
+            .consumer
+            .fetch_watermarks(topic, partition, CALL_WAIT)
+            .map_err(|why| misled(&self.consumer, topic, why))?;
         if low != 0 {
             return Err(BusError::Fatal(format!(
                 "the group has no position in {topic}-{partition}, and the records before offset {low} are gone: what \

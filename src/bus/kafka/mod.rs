@@ -37,7 +37,7 @@ use std::time::Duration;
 
 use rdkafka::TopicPartitionList;
 use rdkafka::config::FromClientConfigAndContext;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::Metadata;
 use rdkafka::topic_partition_list::TopicPartitionListElem;
@@ -173,6 +173,17 @@ impl Bus for Kafka {
 fn is_denied(why: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode::{GroupAuthorizationFailed, TopicAuthorizationFailed};
     matches!(why, GroupAuthorizationFailed | TopicAuthorizationFailed)
+}
+
+/// A question about partitions of a topic failed. A client remembers for `metadata.max.age.ms`, a quarter of an hour,
+/// also that a partition had no leader, and answers by that alone (`rd_kafka_topic_partition_list_get_leaders`); so it
+/// is made to ask anew, for the next try.
+fn misled<C: ConsumerContext>(client: &BaseConsumer<C>, topic: &str, why: KafkaError) -> BusError {
+    use RDKafkaErrorCode::{LeaderNotAvailable, UnknownPartition};
+    if matches!(why.rdkafka_error_code(), Some(LeaderNotAvailable | UnknownPartition)) {
+        drop(client.fetch_metadata(Some(topic), CALL_WAIT));
+    }
+    unavailable(why)
 }
 
 fn unavailable(why: KafkaError) -> BusError {

@@ -13,7 +13,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::clients::Quiet;
 use super::names::Names;
 use super::native::{Doorbell, Fetched, Fetcher};
-use super::{CALL_WAIT, is_denied, unavailable};
+use super::{CALL_WAIT, is_denied, misled, unavailable};
 use crate::bus::{Budget, BusError, Reader, RecordRef, TopicPartition};
 use crate::clock::Deadline;
 use crate::planted::{self, Bug};
@@ -57,7 +57,8 @@ impl KafkaReader {
         let topic = self.names.physical(&at.topic);
         let partition = i32::try_from(at.partition).unwrap_or(i32::MAX);
         let ends = if planted::is(Bug::StableEndTaken) { &self.consumer } else { &*self.ends };
-        let (low, high) = ends.fetch_watermarks(&topic, partition, CALL_WAIT).map_err(unavailable)?;
+        let found = ends.fetch_watermarks(&topic, partition, CALL_WAIT);
+        let (low, high) = found.map_err(|why| misled(ends, &topic, why))?;
         Ok((u64::try_from(low).unwrap_or(0), u64::try_from(high).unwrap_or(0)))
     }
 
@@ -111,12 +112,15 @@ impl Reader for KafkaReader {
             // In place of a time: the latest offset (ListOffsets, timestamp -1).
             element.set_offset(Offset::End).map_err(unavailable)?;
         }
-        let found = self.ends.offsets_for_times(list, CALL_WAIT).map_err(unavailable)?;
+        let found = self.ends.offsets_for_times(list, CALL_WAIT).map_err(|why| match all.first() {
+            Some(at) => misled(&self.ends, &self.names.physical(&at.topic), why),
+            None => unavailable(why),
+        })?;
         let ends = found.elements().into_iter().map(|element| {
-            element.error()?;
+            element.error().map_err(|why| misled(&self.ends, element.topic(), why))?;
             Ok(element.offset().to_raw().and_then(|end| u64::try_from(end).ok()).unwrap_or(0))
         });
-        ends.collect::<Result<_, _>>().map_err(unavailable)
+        ends.collect()
     }
 
     fn read(

@@ -235,7 +235,7 @@ impl World {
 /// Each schedule has its own mix.
 /// In every third schedule shards leave part of their batches.
 fn room_of(seed: u64) -> Option<usize> {
-    (seed % 3 == 0).then_some(1 + seed as usize % 2)
+    seed.is_multiple_of(3).then_some(1 + seed as usize % 2)
 }
 
 fn draw_faults(rng: &mut SmallRng) -> Faults {
