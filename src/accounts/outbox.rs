@@ -1,10 +1,12 @@
 //! Collects what a batch makes: records in order, the funnel's additions once per offer, counts for the metrics.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::bus::OutRecord;
-use crate::domain::{Event, FunnelDelta, OfferMessage, OffersRecord, Reason, ReplyKind, State, Time, Transition};
+use crate::domain::{
+    AccountId, Event, FunnelDelta, OfferMessage, OffersRecord, Reason, ReplyKind, State, Time, Transition,
+};
 use crate::planted::{self, Bug};
 use crate::wire::texts::Texts;
 use crate::wire::{internal, outputs};
@@ -25,8 +27,8 @@ pub struct Outbox {
     /// Events of the message under judgement; [`Outbox::flush`] turns them into records.
     pub events: Vec<Event>,
     pub counts: Counts,
-    /// Accounts that a tick woke.
-    pub woken: usize,
+    /// Accounts that a tick woke and so changed.
+    pub woken: HashSet<AccountId>,
     funnel: BTreeMap<String, FunnelDelta>,
     offers_inbox: Arc<str>,
 }
@@ -37,7 +39,7 @@ impl Outbox {
             records: Vec::new(),
             events: Vec::new(),
             counts: Counts::default(),
-            woken: 0,
+            woken: HashSet::new(),
             funnel: BTreeMap::new(),
             offers_inbox: Arc::from("offers.inbox"),
         }

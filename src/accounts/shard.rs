@@ -69,7 +69,8 @@ pub enum AccountsAnswer {
     Pending(Vec<usize>),
 }
 
-/// The note of a position whose record is a tick that was begun: the first of what it ends has ended.
+/// How the note of a position begins whose record is a tick that was begun. The last that was woken follows: a position
+/// and its note stand for one state (a parked shard is taken up again where they are what they were).
 pub const BEGUN: &str = "begun";
 
 /// The changelog key of the watermark; account keys hold a colon.
@@ -96,8 +97,8 @@ impl AccountsShard {
         self.table.layers()
     }
 
-    /// Answers whether the record is done with; a tick may be begun only.
-    fn read(&mut self, record: &InRecord, out: &mut Outbox) -> bool {
+    /// Answers whom it woke last if the record is a tick that was only begun.
+    fn read(&mut self, record: &InRecord, out: &mut Outbox) -> Option<(Time, AccountId)> {
         let value = record.value.as_deref().unwrap_or_default();
         match internal::decode_inbox(record.key.as_deref(), value) {
             Ok(InboxRecord::To(id, message)) => self.deliver(id, message, out),
@@ -108,13 +109,13 @@ impl AccountsShard {
                 out.records.push(record.dead_letter(&self.at, "wrong_type", &error.to_string(), body));
             }
         }
-        true
+        None
     }
 
-    /// Whether the batch has made enough. Only by what is sent and logged, so that it is all the same how the records
-    /// before came in batches that made nothing.
+    /// Whether the batch has made enough. Only by what is sent and logged, so that it is all the same in which batches
+    /// that made nothing the records before it came.
     fn is_full(&self, out: &Outbox) -> bool {
-        out.records.len() + out.woken >= self.setup.records_max
+        out.records.len() + out.woken.len() >= self.setup.records_max
     }
 
     fn deliver(&mut self, id: AccountId, mut message: AccountMessage, out: &mut Outbox) {
@@ -137,21 +138,22 @@ impl AccountsShard {
 
     /// Ends what is due, or as much of it as fits: then the watermark stays where it was until the tick is read again,
     /// and whoever was woken is not due any more.
-    fn tick(&mut self, tick: &Tick, out: &mut Outbox) -> bool {
+    fn tick(&mut self, tick: &Tick, out: &mut Outbox) -> Option<(Time, AccountId)> {
         let before = self.watermark.clone();
         if !self.watermark.tick(tick) {
-            return true;
+            return None;
         }
-        let mark = self.watermark.value;
+        let (mark, mut last) = (self.watermark.value, None);
         while let Some((due, id)) = mark.and_then(|mark| self.table.first_passed(mark)) {
-            if self.is_full(out) {
+            if last.is_some() && self.is_full(out) {
                 if planted::is(Bug::BegunTickDone) {
                     break;
                 }
                 self.watermark = before;
-                return false;
+                return last;
             }
-            out.woken += 1;
+            last = Some((due, id));
+            out.woken.insert(id);
             self.judge(id, out, |judge| judge.wake(due));
             let next = self.table.get(&id).and_then(|account| account.next_wake(&self.setup.rules));
             assert!(next.is_none_or(|next| next > due), "account {id} does not get past its deadline (I10)");
@@ -161,7 +163,7 @@ impl AccountsShard {
         {
             layer.watermark = Some(before);
         }
-        true
+        None
     }
 
     fn judge(&mut self, id: AccountId, out: &mut Outbox, with: impl FnOnce(&mut Judge<'_>)) {
@@ -180,6 +182,9 @@ impl AccountsShard {
             });
         });
         out.flush(&self.setup.texts);
+        if out.woken.contains(&id) && !self.table.has_changed(&id) {
+            out.woken.remove(&id);
+        }
     }
 
     fn intern(&mut self, message: &mut AccountMessage) {
@@ -235,15 +240,18 @@ impl Shard for AccountsShard {
         self.layers.push_back(Layer { watermark: None, counts: Counts::default() });
         let mut out = Outbox::new();
         let early = planted::is(Bug::ChangelogBeforeLastRecord);
-        let (mut taken, mut begun) = (None, false);
+        let (mut taken, mut note) = (None, String::new());
         for (index, item) in batch.items.iter().enumerate() {
             if early && index + 1 == batch.items.len() {
                 self.changelog(&mut out);
             }
             let Item::Record(record) = item else { continue };
             let full = self.is_full(&out);
-            begun = !full && !self.read(record, &mut out);
-            if full || begun {
+            let begun = if full { None } else { self.read(record, &mut out) };
+            if let Some((due, id)) = begun {
+                note = format!("{BEGUN} {} {id}", due.0);
+            }
+            if full || begun.is_some() {
                 taken = Some(index);
                 break;
             }
@@ -255,8 +263,7 @@ impl Shard for AccountsShard {
         if let Some(layer) = self.layers.back_mut() {
             layer.counts = std::mem::take(&mut out.counts);
         }
-        let note = Some(if begun { BEGUN.to_owned() } else { String::new() });
-        Decided { records: out.records, note, taken, standing: Some(self.standing()) }
+        Decided { records: out.records, note: Some(note), taken, standing: Some(self.standing()) }
     }
 
     fn committed(&mut self) {

@@ -107,6 +107,11 @@ impl Table {
         });
     }
 
+    /// Whether the newest layer changed this account.
+    pub fn has_changed(&self, id: &AccountId) -> bool {
+        self.slots.has_changed(id)
+    }
+
     /// What the newest layer changed, in order of first touch, with its present state.
     pub fn changed(&self) -> impl Iterator<Item = (&AccountId, Option<&Account>)> {
         self.slots.changed().map(|id| (id, self.get(id)))

@@ -71,10 +71,16 @@ impl<K: Clone + Eq + Hash, V: Clone> Journaled<K, V> {
     where
         V: PartialEq,
     {
-        self.layers.back().into_iter().flat_map(|layer| {
-            let differs = |key: &&K| layer.before.get(*key).and_then(Option::as_ref) != self.map.get(*key);
-            layer.order.iter().filter(differs)
-        })
+        self.layers.back().into_iter().flat_map(|layer| layer.order.iter().filter(|key| self.has_changed(key)))
+    }
+
+    /// Whether the newest layer changed this one, and not back again.
+    pub fn has_changed(&self, key: &K) -> bool
+    where
+        V: PartialEq,
+    {
+        let before = self.layers.back().and_then(|layer| layer.before.get(key));
+        before.is_some_and(|before| before.as_ref() != self.map.get(key))
     }
 
     pub fn drop_oldest_layer(&mut self) {

@@ -301,7 +301,7 @@ impl Checks {
         for (at, position) in &ended.positions {
             let index = at.partition as usize;
             if ended.group.as_deref() == Some(&self.accounts_group) {
-                let begun = position.note == accounts::shard::BEGUN;
+                let begun = position.note.starts_with(accounts::shard::BEGUN);
                 records.extend(self.accounts[index].advance(position.offset, begun, now));
             } else if ended.group.as_deref() == Some(&self.offers_group) {
                 records.extend(self.offers[index].advance(position.offset, false, now));
