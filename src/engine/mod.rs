@@ -13,13 +13,15 @@
 //! - **A transaction is one batch.** Records are gathered while polls bring more at once, up to a batch or
 //!   `commit.interval`, then decided, sent and committed in one go: a transaction is open for no longer than that
 //!   takes, an idle worker adds no delay, a busy one commits seldom, and a shard has one undo layer per transaction, so
-//!   two at most.
+//!   two at most. A shard may leave the end of its batch, be it too much for a transaction or not to be decided yet:
+//!   that comes first in the next.
 //! - **Progress without output** is settled at once and committed with the next transaction, or alone after
 //!   [`settings::PROGRESS_INTERVALS_MAX`] intervals, at the gate, on a drain and at the end.
 //! - **[`host`]** is where shards live: behind direct calls, or behind actors ([`actor`], [`directory`]).
-//! - **[`restore`]** rebuilds a shard; shards whose partition went away are parked and reused if nobody advanced.
+//! - **[`restore`]** rebuilds a shard; shards whose partition went away are parked and reused if nobody advanced: a
+//!   position and its note stand for one state.
 //! - **The gate** holds posts until side inputs were forwarded; [`pressure`] holds them while shards are full.
-//! - **[`clock`]** is the only file that reads clocks; everything else is told `now`.
+//! - **[`crate::clock`]** is the only file that reads clocks; everything else is told `now`.
 //!
 //! Invariants kept here: **I6** a restore reads the committed position first, then the changelog's end, then all
 //! committed records below it. **I7** every transaction commits positions, so the group's fence covers it, and whoever
