@@ -286,7 +286,7 @@ fn take_backs_and_restores_change_nothing() {
 #[test]
 fn much_that_is_due_at_once_comes_in_several_batches() {
     let mut left = 0;
-    for seed in 0..HISTORIES {
+    for seed in (0..HISTORIES).step_by(3) {
         let whole = run_with(usize::MAX, seed, false);
         for room in [1, 2, 7] {
             let parts = run_with(room, seed, true);
@@ -298,7 +298,7 @@ fn much_that_is_due_at_once_comes_in_several_batches() {
             left += parts.left;
         }
     }
-    assert!(left > 5_000, "batches must leave something: {left}");
+    assert!(left > 1_500, "batches must leave something: {left}");
 }
 
 #[test]
