@@ -246,13 +246,12 @@ impl Shard for AccountsShard {
                 self.changelog(&mut out);
             }
             let Item::Record(record) = item else { continue };
-            let full = self.is_full(&out);
-            let begun = if full { None } else { self.read(record, &mut out) };
-            if let Some((due, id)) = begun {
-                note = format!("{BEGUN} {} {id}", due.0);
-            }
-            if full || begun.is_some() {
+            if self.is_full(&out) {
                 taken = Some(index);
+                break;
+            }
+            if let Some((due, id)) = self.read(record, &mut out) {
+                (taken, note) = (Some(index), format!("{BEGUN} {} {id}", due.0));
                 break;
             }
         }

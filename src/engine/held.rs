@@ -154,16 +154,12 @@ impl<S> Held<S> {
 
     /// Takes what its shard left, right after it decided. Gives the offset that it has reached.
     pub fn leave(&mut self, left: Vec<Item>) -> u64 {
-        let lengths = left.iter().map(|item| match item {
+        self.items = if planted::is(Bug::LeftItemsDropped) { Vec::new() } else { left };
+        let lengths = self.items.iter().map(|item| match item {
             Item::Record(record) => [&record.key, &record.value].into_iter().flatten().map(Vec::len).sum(),
             Item::Moment(_) => 0,
         });
-        (self.records, self.bytes) = (left.len() as u64, lengths.sum());
-        if planted::is(Bug::LeftItemsDropped) {
-            (self.records, self.bytes) = (0, 0);
-            return self.next;
-        }
-        self.items = left;
+        (self.records, self.bytes) = (self.items.len() as u64, lengths.sum());
         match self.items.first() {
             Some(Item::Record(record)) => record.offset,
             _ => self.next,

@@ -130,7 +130,7 @@ impl Follower {
         // It came after the last look.
         self.follow(catalogue)?;
         // Or it was compacted away before the first: then it stands between those that are left.
-        Ok(known().unwrap_or_else(|| version_after(self.lock().version_before(place), appended)))
+        Ok(known().unwrap_or_else(|| version_after(last_before(&self.lock().taken, place), appended)))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -206,10 +206,6 @@ impl State {
         }
         reader.rest();
         Ok(())
-    }
-
-    fn version_before(&self, place: Place) -> Option<u64> {
-        last_before(&self.taken, place)
     }
 
     /// What is new, in the order in which it was said.

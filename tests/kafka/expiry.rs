@@ -14,7 +14,7 @@ use super::support::{House, asked};
 /// Longer than a confirm window and all allowances.
 const LATER_MS: u64 = 3_600_000;
 
-/// One process holds them all. `ROOM=1000000` shows what would come of one transaction for everything.
+/// One process holds them all. `ROOM` is `limits.transaction_records`, a million at most.
 pub fn everything_ends_at_once(cluster: &Cluster) {
     let (pending, room) = (asked("PENDING", 300_000), asked("ROOM", 60_000));
     let limits = format!("[topics]\npartitions = {PARTITIONS}\n[limits]\ntransaction_records = {room}\n");

@@ -82,8 +82,7 @@ impl World {
     fn new(seed: u64, cheat: Option<Cheat>) -> World {
         let mut rng = SmallRng::seed_from_u64(seed);
         let bus = SimBus::new(SimOptions { cheat, ..toy_options(&["in", "out"], PARTITIONS, seed) }, Time(0));
-        let toy = || Toy { room: room_of(seed), ..Toy::default() };
-        let workers = [0, 1].map(|slot| Some(worker_of(&bus, toy(), Inline::default(), (slot, 2))));
+        let workers = [0, 1].map(|slot| Some(worker_of(&bus, toy_of(seed), Inline::default(), (slot, 2))));
         bus.set_faults(draw_faults(&mut rng));
         let why = format!("ENGINE_SEED={seed}");
         World { seed, rng, bus, workers, foreign: Vec::new(), now: 1_000, why, seen: Seen::default() }
@@ -170,8 +169,7 @@ impl World {
 
     /// The slot stays empty if the log is away.
     fn rejoin(&mut self, which: usize) {
-        let toy = Toy { room: room_of(self.seed), ..Toy::default() };
-        self.workers[which] = try_worker(&self.bus, toy, Inline::default(), (which as u32, 2)).ok();
+        self.workers[which] = try_worker(&self.bus, toy_of(self.seed), Inline::default(), (which as u32, 2)).ok();
     }
 
     /// Faults stop; within bounded steps everything must be consumed, nothing be open, nothing be under way (I10).
@@ -232,12 +230,12 @@ impl World {
     }
 }
 
-/// Each schedule has its own mix.
 /// In every third schedule shards leave part of their batches.
-fn room_of(seed: u64) -> Option<usize> {
-    seed.is_multiple_of(3).then_some(1 + seed as usize % 2)
+fn toy_of(seed: u64) -> Toy {
+    Toy { room: seed.is_multiple_of(3).then_some(1 + seed as usize % 2), ..Toy::default() }
 }
 
+/// Each schedule has its own mix.
 fn draw_faults(rng: &mut SmallRng) -> Faults {
     let mut draw = |rates: [u32; 3]| rates[rng.random_range(0..3)];
     Faults {
