@@ -13,16 +13,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::log::Source;
-use super::{Violation, shape};
+use super::{Invariant, Violation, shape};
 use crate::bus::partition_of_key;
 
 /// Bounds of every topic that an audit reads, by partition.
 #[derive(Clone, Debug, Default)]
 pub struct Cut {
     pub topics: BTreeMap<String, Vec<Bounds>>,
-    /// Partitions of output topics that were cut by hand, where anything may be missing.
-    shortened: BTreeMap<String, BTreeSet<u32>>,
+    shortened: Shortened,
 }
+
+/// Partitions of output topics that were cut by hand, where anything may be missing; and how many there are of each.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Shortened(BTreeMap<String, (u32, BTreeSet<u32>)>);
 
 /// Offsets of a partition: `begin ≤ firm ≤ end`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,11 +102,14 @@ impl Cut {
             let (Ok(partition), Ok(offset)) = (partition.parse::<usize>(), offset.parse::<u64>()) else {
                 return Err(unknown());
             };
-            let bounds = self.topics.get_mut(topic).and_then(|all| all.get_mut(partition)).ok_or_else(unknown)?;
+            let all = self.topics.get_mut(topic).ok_or_else(unknown)?;
+            let count = all.len() as u32;
+            let bounds = all.get_mut(partition).ok_or_else(unknown)?;
             bounds.firm = bounds.firm.min(offset.max(bounds.begin));
             if shape::members_of(topic).is_some() && offset < bounds.end {
                 bounds.end = offset.max(bounds.begin);
-                self.shortened.entry(topic.to_owned()).or_default().insert(partition as u32);
+                let (_, partitions) = self.shortened.0.entry(topic.to_owned()).or_insert((count, BTreeSet::new()));
+                partitions.insert(partition as u32);
             }
         }
         Ok(())
@@ -135,14 +141,8 @@ impl Cut {
         self.topics.get(topic).into_iter().flatten().map(|bounds| bounds.end - bounds.begin).sum()
     }
 
-    /// Whether what a violation misses may lie beyond a cut that was made by hand.
-    pub(super) fn forgives(&self, violation: &Violation) -> bool {
-        self.shortened.iter().any(|(topic, partitions)| {
-            let account = violation.account.map(|account| account.to_string());
-            let key = if topic == "fulfilment.orders" { violation.purchase.clone() } else { account };
-            let count = self.topics.get(topic).map_or(0, Vec::len) as u32;
-            key.is_none_or(|key| partitions.contains(&partition_of_key(key.as_bytes(), count)))
-        })
+    pub(super) fn shortened(&self) -> &Shortened {
+        &self.shortened
     }
 
     fn look_up(
@@ -160,5 +160,17 @@ impl Cut {
         }
         self.topics.insert(topic.to_owned(), all);
         Ok(())
+    }
+}
+
+impl Shortened {
+    /// Whether what a violation misses may lie beyond the cut. What is asked of stock and answered is not in the outputs.
+    pub fn forgives(&self, violation: &Violation) -> bool {
+        violation.invariant != Invariant::I4
+            && self.0.iter().any(|(topic, (count, partitions))| {
+                let account = violation.account.map(|account| account.to_string());
+                let key = if topic == "fulfilment.orders" { violation.purchase.clone() } else { account };
+                key.is_none_or(|key| partitions.contains(&partition_of_key(key.as_bytes(), *count)))
+            })
     }
 }

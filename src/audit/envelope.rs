@@ -27,8 +27,8 @@ pub(super) struct Envelopes {
 }
 
 /// The card tokens that links told, as hashes, so that a dump of this program's memory tells fewer of them.
-#[derive(Default)]
-struct Cards {
+#[derive(Clone, Default)]
+pub struct Cards {
     hashes: FxHashSet<u64>,
     /// One of them does not begin with [`CARD`].
     any_form: bool,
@@ -62,15 +62,8 @@ impl Envelopes {
         self.is_share = share != Share::WHOLE;
     }
 
-    /// Takes card tokens out of a text for people.
-    pub fn hide_cards(&self, text: &mut String) {
-        let cards: BTreeSet<&str> = runs(text.as_bytes())
-            .filter(|run| self.cards.hashes.contains(&hash_of(run)))
-            .filter_map(|run| std::str::from_utf8(run).ok())
-            .collect();
-        if !cards.is_empty() {
-            *text = cards.into_iter().rev().fold(text.clone(), |text, card| text.replace(card, "tok_…"));
-        }
+    pub fn cards(&self) -> &Cards {
+        &self.cards
     }
 
     /// Looks at one output record. False if its value can't be judged any further.
@@ -196,6 +189,17 @@ fn id_of_event(value: &Value) -> Uuid {
 }
 
 impl Cards {
+    /// Takes card tokens out of a text for people.
+    pub fn hide(&self, text: &mut String) {
+        let cards: BTreeSet<&str> = runs(text.as_bytes())
+            .filter(|run| self.hashes.contains(&hash_of(run)))
+            .filter_map(|run| std::str::from_utf8(run).ok())
+            .collect();
+        if !cards.is_empty() {
+            *text = cards.into_iter().rev().fold(text.clone(), |text, card| text.replace(card, "tok_…"));
+        }
+    }
+
     fn stand_in(&self, seen: &Seen<'_>) -> bool {
         let told_in = |bytes: &[u8]| {
             let known = |run: &[u8]| self.hashes.contains(&hash_of(run));

@@ -1,5 +1,6 @@
 //! What was looked at and what was found wrong.
 
+use super::cut::Shortened;
 use super::violation::{Invariant, Violation};
 use crate::domain::{AccountId, Uuid};
 
@@ -15,6 +16,9 @@ pub struct Found {
     violations: Vec<Violation>,
     /// Those taken and those beyond [`VIOLATIONS_MAX`] too.
     total: u64,
+    /// What may lie beyond a cut is no violation, while what is missing is told; how much was passed over by that.
+    rest: Option<Shortened>,
+    passed_over: u64,
     checks: [u64; INVARIANTS],
 }
 
@@ -41,6 +45,10 @@ impl Found {
 
     pub fn extend(&mut self, violations: impl IntoIterator<Item = Violation>) {
         for violation in violations {
+            if self.rest.as_ref().is_some_and(|shortened| shortened.forgives(&violation)) {
+                self.passed_over += 1;
+                continue;
+            }
             self.total += 1;
             if self.violations.len() < VIOLATIONS_MAX {
                 self.violations.push(violation);
@@ -48,19 +56,15 @@ impl Found {
         }
     }
 
-    /// A place among the violations, for [`Found::forgive`].
-    pub(super) fn begin_forgiving(&self) -> usize {
-        self.violations.len()
+    /// From here on what is told is missing, not wrong.
+    pub(super) fn begin_rest(&mut self, shortened: &Shortened) {
+        self.rest = Some(shortened.clone());
     }
 
-    /// Takes back the violations found since that are `forgiven`, and tells how many they were.
-    pub(super) fn forgive(&mut self, since: usize, forgiven: &dyn Fn(&Violation) -> bool) -> u64 {
-        let later = self.violations.split_off(since);
-        let count = later.len();
-        self.violations.extend(later.into_iter().filter(|violation| !forgiven(violation)));
-        let taken_back = (count + since - self.violations.len()) as u64;
-        self.total -= taken_back;
-        taken_back
+    /// How much was told since that may lie beyond the cut.
+    pub(super) fn end_rest(&mut self) -> u64 {
+        self.rest = None;
+        std::mem::take(&mut self.passed_over)
     }
 
     pub fn checked(&mut self, invariant: Invariant, times: u64) {
@@ -85,5 +89,28 @@ impl Found {
 impl Whose {
     pub fn of(account: AccountId, purchase: Uuid) -> Whose {
         Whose { account: Some(account), purchase: Some(purchase) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::Cut;
+    use crate::audit::cut::Bounds;
+
+    #[test]
+    fn what_may_lie_beyond_a_cut_is_no_violation_however_much_it_is() {
+        let mut cut = Cut::default();
+        cut.topics.insert("replies".to_owned(), vec![Bounds { begin: 0, firm: 9, end: 9 }]);
+        cut.shorten("replies:0:5").expect("the topic is there");
+        let mut found = Found::default();
+        found.add(Invariant::I3, Whose::default(), "wrong".to_owned());
+        found.begin_rest(cut.shortened());
+        for _ in 0..=VIOLATIONS_MAX {
+            found.add(Invariant::I1, Whose::default(), "missing".to_owned());
+        }
+        assert_eq!((found.end_rest(), found.total()), (VIOLATIONS_MAX as u64 + 1, 1));
+        found.add(Invariant::I1, Whose::default(), "missing".to_owned());
+        assert_eq!(found.total(), 2, "the cut excuses nothing else");
     }
 }

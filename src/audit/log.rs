@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 
 use super::cut::{ACCOUNTS_INBOX, Bounds, Cut, OFFERS_INBOX, OUTPUTS};
-use super::{Auditor, Part, Rules, Seen, Share, Tally, Violation, truth};
+use super::{Auditor, Cards, Part, Rules, Seen, Share, Tally, Violation, truth};
 use crate::bus::{Budget, Bus, Reader, TopicPartition};
 use crate::config::Settings;
 
@@ -58,6 +58,8 @@ pub struct Report {
     pub checks: [u64; 12],
     pub tally: Tally,
     pub truth: Option<truth::Summary>,
+    /// What must not be shown.
+    pub(super) cards: Cards,
 }
 
 /// What is remembered for a record of an inbox or of an output, estimated: a conversation of ten records takes about
@@ -101,12 +103,13 @@ pub fn audit(source: &mut dyn Source, settings: &Settings, options: &Options) ->
         if let (Some(path), Some(summary), true) = (&options.truth, &mut judged, share.part != Part::Offers) {
             auditor.judge_truth(open(path)?, summary)?;
         }
-        auditor.end_pass(&|violation| cut.forgives(violation));
+        auditor.end_pass(cut.shortened());
     }
     auditor.judge_totals();
     let violations = auditor.take_violations();
     let (found, checks, tally) = (auditor.found().total(), *auditor.found().checks(), auditor.tally().clone());
-    Ok(Report { passes: plan.len() as u32, violations, found, checks, tally, truth: judged, cut })
+    let cards = auditor.cards().clone();
+    Ok(Report { passes: plan.len() as u32, violations, found, checks, tally, truth: judged, cards, cut })
 }
 
 /// The shares that together are everything.

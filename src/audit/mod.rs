@@ -35,10 +35,12 @@ mod tally;
 pub mod truth;
 mod violation;
 
-use rustc_hash::FxHashSet;
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use self::conversation::Conversations;
+use self::cut::Shortened;
 use self::envelope::Envelopes;
 use self::funnel::Funnels;
 use self::ledger::Ledger;
@@ -50,6 +52,7 @@ use crate::domain::{
 use crate::wire::internal;
 
 pub use self::cut::{Bounds, Cut, CutError};
+pub use self::envelope::Cards;
 pub use self::found::{Found, VIOLATIONS_MAX, Whose};
 pub use self::rules::Rules;
 pub use self::share::{Part, Share};
@@ -75,9 +78,8 @@ pub struct Auditor {
     share: Share,
     /// What is seen now may lack what belongs to it: it lies behind the cut of a running system.
     open: bool,
-    /// Accounts that open messages went to, and whether there were open ticks.
-    reached: FxHashSet<AccountId>,
-    ticked: bool,
+    /// By partition of `accounts.inbox`: the first record that was seen open.
+    open_from: BTreeMap<u32, u64>,
     conversations: Conversations,
     ledger: Ledger,
     stock: Stock,
@@ -93,8 +95,7 @@ impl Auditor {
         Auditor {
             share: Share::WHOLE,
             open: false,
-            reached: FxHashSet::default(),
-            ticked: false,
+            open_from: BTreeMap::new(),
             conversations: Conversations::new(rules),
             ledger: Ledger::default(),
             stock: Stock::default(),
@@ -144,7 +145,7 @@ impl Auditor {
 
     /// Nothing is to come any more: what is due and missing is a violation.
     pub fn at_rest(&mut self) {
-        self.end_pass(&|_| false);
+        self.end_pass(&Shortened::default());
         self.judge_totals();
     }
 
@@ -152,13 +153,18 @@ impl Auditor {
         self.found.extend(self.conversations.take_violations());
         let mut violations = self.found.take();
         // A prediction may hold a card, and whoever reads of a violation must not.
-        violations.iter_mut().for_each(|violation| self.envelopes.hide_cards(&mut violation.what));
+        violations.iter_mut().for_each(|violation| self.cards().hide(&mut violation.what));
         violations
     }
 
     /// How often each invariant was checked, and how many violations there were.
     pub fn found(&self) -> &Found {
         &self.found
+    }
+
+    /// The card tokens that links told.
+    pub fn cards(&self) -> &Cards {
+        self.envelopes.cards()
     }
 
     pub fn tally(&self) -> &Tally {
@@ -169,8 +175,7 @@ impl Auditor {
     fn begin_pass(&mut self, share: Share) {
         self.share = share;
         self.open = false;
-        self.reached = FxHashSet::default();
-        self.ticked = false;
+        self.open_from = BTreeMap::new();
         self.conversations = Conversations::new(self.rules);
         self.ledger = Ledger::default();
         self.stock = Stock::default();
@@ -179,9 +184,11 @@ impl Auditor {
         self.envelopes.begin_pass(share);
     }
 
-    /// What is due and missing in the present share, unless it is `forgiven`.
-    fn end_pass(&mut self, forgiven: &dyn Fn(&Violation) -> bool) {
-        let before = self.found.begin_forgiving();
+    /// What is due and missing in the present share, unless it may lie beyond a cut made by hand. What was found to be
+    /// wrong before stays.
+    fn end_pass(&mut self, shortened: &Shortened) {
+        self.found.extend(self.conversations.take_violations());
+        self.found.begin_rest(shortened);
         self.rest_conversations();
         self.ledger.at_rest(&mut self.found, &mut self.tally);
         self.stock.at_rest(&mut self.found, &mut self.tally);
@@ -189,22 +196,14 @@ impl Auditor {
         if self.share.has_the_rest() {
             self.letters.at_rest(&mut self.found, &mut self.tally);
         }
-        self.tally.open += self.found.forgive(before, forgiven);
+        self.tally.open += self.found.end_rest();
     }
 
-    /// What is missing may be what an open message is about to cause, or an open tick, which ends only what waits.
+    /// What a record causes that nobody has consumed yet is not missing.
     fn rest_conversations(&mut self) {
-        self.found.extend(self.conversations.take_violations());
-        let before = self.found.begin_forgiving();
-        self.conversations.at_rest();
-        self.found.extend(self.conversations.take_violations());
-        let mut reached = std::mem::take(&mut self.reached);
-        if self.ticked {
-            let waiting = self.ledger.lives().filter(|(_, life)| life.waits());
-            reached.extend(waiting.filter_map(|(_, life)| life.account));
-        }
-        let is_reached = |violation: &Violation| violation.account.is_some_and(|account| reached.contains(&account));
-        self.tally.open += self.found.forgive(before, &is_reached);
+        let open_from = std::mem::take(&mut self.open_from);
+        let is_open = |partition, offset| open_from.get(&partition).is_some_and(|from| offset >= *from);
+        self.tally.open += self.conversations.at_rest(&is_open, &mut self.found);
     }
 
     /// Holds the purchases of the present share against a truth file.
@@ -223,6 +222,9 @@ impl Auditor {
         let Ok(record) = internal::decode_inbox(seen.key, seen.value.unwrap_or_default()) else {
             return self.letters.see_damaged(seen, self.open);
         };
+        if self.open {
+            self.open_from.entry(seen.partition).or_insert(seen.offset);
+        }
         if let InboxRecord::To(account, message) = &record {
             self.learn(*account, message);
         }
@@ -231,19 +233,9 @@ impl Auditor {
             InboxRecord::To(account, _) if !self.share.has_account(account) => {}
             InboxRecord::Deletions(network, mut deletions) => {
                 deletions.retain(|(user, _)| self.share.has_account(AccountId { network, user: *user }));
-                if self.open {
-                    self.reached.extend(deletions.iter().map(|(user, _)| AccountId { network, user: *user }));
-                }
                 self.conversations.inbox(seen.partition, seen.offset, &InboxRecord::Deletions(network, deletions));
             }
-            record => {
-                match &record {
-                    InboxRecord::To(account, _) if self.open => drop(self.reached.insert(*account)),
-                    InboxRecord::Tick(_) => self.ticked |= self.open,
-                    _ => {}
-                }
-                self.conversations.inbox(seen.partition, seen.offset, &record);
-            }
+            record => self.conversations.inbox(seen.partition, seen.offset, &record),
         }
     }
 

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::cut::{ACCOUNTS_INBOX, Cut, OFFERS_INBOX, OUTPUTS};
-use super::log::Source;
+use super::cut::{ACCOUNTS_INBOX, OFFERS_INBOX, OUTPUTS};
+use super::log::{Report, Source};
 use super::{Seen, Violation, shape};
 use crate::domain::{
     AccountId, AccountMessage, InboxRecord, LinkChange, OfferMessage, OffersRecord, PostForm, PostIntent,
@@ -29,9 +29,9 @@ pub const STORIES_MAX: usize = 20;
 const LINES_MAX: usize = 200;
 
 /// Groups violations by conversation and reads the records of the first [`STORIES_MAX`], in one more pass.
-pub fn stories(source: &mut dyn Source, cut: &Cut, violations: &[Violation]) -> anyhow::Result<Vec<Story>> {
+pub fn stories(source: &mut dyn Source, report: &Report) -> anyhow::Result<Vec<Story>> {
     let mut stories: Vec<Story> = Vec::new();
-    for violation in violations {
+    for violation in &report.violations {
         let same = |story: &&mut Story| story.account == violation.account && story.purchase == violation.purchase;
         match stories.iter_mut().find(same) {
             Some(story) => story.violations.push(violation.clone()),
@@ -48,12 +48,14 @@ pub fn stories(source: &mut dyn Source, cut: &Cut, violations: &[Violation]) -> 
         return Ok(stories);
     }
     for topic in [ACCOUNTS_INBOX, OFFERS_INBOX].into_iter().chain(OUTPUTS) {
-        for (partition, bounds) in (0..).zip(cut.topics.get(topic).into_iter().flatten()) {
+        for (partition, bounds) in (0..).zip(report.cut.topics.get(topic).into_iter().flatten()) {
             source.read(topic, partition, bounds.begin, bounds.end, &mut |seen| told.see(seen))?;
         }
     }
     for story in stories.iter_mut().take(STORIES_MAX) {
         story.lines = told.lines_of(story);
+        // What a record tells in the wrong place must not be repeated here.
+        story.lines.iter_mut().for_each(|line| report.cards.hide(line));
     }
     Ok(stories)
 }

@@ -71,7 +71,7 @@ fn judge(args: &AuditArgs, settings: &Settings, source: &mut dyn Source) -> Outc
         Ok(error) => Misconfigured(error.to_string()).into(),
         Err(other) => other,
     })?;
-    let stories = stories(source, &report.cut, &report.violations)?;
+    let stories = stories(source, &report)?;
     super::print(&if args.json { json_of(&report, &stories).to_string() } else { text_of(&report, &stories) });
     Ok(if report.found == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

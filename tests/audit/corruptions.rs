@@ -62,6 +62,11 @@ pub const CORRUPTIONS: &[Corruption] = &[
             },
         ))
     }),
+    case("a card token in an order", &[I11], |topics, _| {
+        let card = value_of(&find(topics, "payments.authorized", |_| true))["card"].clone();
+        change(topics, "fulfilment.orders", |_| true, |value| value["item"] = card.clone());
+        None
+    }),
     case("a member too many in an order", &[I8], |topics, _| {
         change(topics, "fulfilment.orders", |_| true, |value| value["handle"] = json!("somebody"));
         None
