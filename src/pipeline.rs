@@ -10,7 +10,7 @@ use crate::accounts::{self, AccountsStage};
 use crate::bus::embedded::{Embedded, EmbeddedOptions, Fsync};
 use crate::bus::{Budget, Bus, BusError, BusWorker, CommitState, OutRecord, TopicPartition, WorkerSpec, ends_of};
 use crate::clock::{Clock, VirtualClock};
-use crate::config::{self, IdleBy, OfferSpec, Settings};
+use crate::config::{self, FieldError, IdleBy, OfferSpec, Settings};
 use crate::domain::{Offer, Span, Time};
 use crate::engine;
 use crate::engine::ends;
@@ -26,6 +26,7 @@ use crate::screen::catalogue::Service;
 use crate::screen::follow::{Follower, OfferRules};
 use crate::screen::setup::{ScreenSetup, Shared, TimeRules, Topology};
 use crate::screen::side::OFFERS;
+use crate::wire::Texts;
 use crate::wire::uuids::uuid_of;
 
 /// Topics of which only the last record of each key is kept. `offers` is not among them here: its older versions tell
@@ -72,10 +73,8 @@ impl Stages {
             user_id: Some(settings.service.user_id),
             freeze_tag: Some(settings.service.freeze_tag.clone()),
         };
-        let rules = Box::new(TopicRules {
-            freeze_tag: settings.service.freeze_tag.clone(),
-            looks: config::TagLooks::default(),
-        });
+        let (texts, looks) = (settings.texts(), config::TagLooks::default());
+        let rules = Box::new(TopicRules { settings: settings.clone(), texts, looks });
         let follower = Follower::new(bus, service, rules, settings.limits.record_bytes)?;
         let catalogue = Shared::new(follower.empty());
         follower.follow(&catalogue)?;
@@ -95,8 +94,14 @@ impl Stages {
             texts: settings.texts(),
             records_max: settings.records_per_shard(),
             dead_letter_body: settings.dead_letters_body,
+            partitions: setup.accounts_partitions,
         };
-        let offers = offers::Setup { texts: settings.texts(), uuid_of, dead_letter_body: settings.dead_letters_body };
+        let offers = offers::Setup {
+            texts: settings.texts(),
+            uuid_of,
+            dead_letter_body: settings.dead_letters_body,
+            partitions: setup.offers_partitions,
+        };
         Ok(Stages {
             screen: Arc::new(ScreenStage { setup, pressure: pressure.clone() }),
             accounts: Arc::new(AccountsStage { setup: Arc::new(accounts), pressure }),
@@ -169,21 +174,27 @@ fn lacking<'o>(offers: &'o [OfferSpec], setup: &ScreenSetup) -> Vec<&'o OfferSpe
 
 /// The configuration's rules for offers of the topic.
 struct TopicRules {
-    freeze_tag: String,
+    settings: Settings,
+    texts: Texts,
     looks: config::TagLooks,
 }
 
 impl OfferRules for TopicRules {
     fn read(&self, spec: Value, version: u64) -> Result<Offer, String> {
         let spec: OfferSpec = serde_json::from_value(spec).map_err(|error| error.to_string())?;
-        spec.into_offer(version).map_err(|errors| {
+        let told = |errors: Vec<FieldError>| {
             let errors: Vec<String> = errors.iter().map(|error| format!("{}: {}", error.field, error.what)).collect();
             errors.join("; ")
-        })
+        };
+        let offer = spec.into_offer(version).map_err(told)?;
+        match self.settings.unfit_replies(&self.texts, &offer) {
+            faults if faults.is_empty() => Ok(offer),
+            faults => Err(told(faults)),
+        }
     }
 
     fn clash(&self, new: &Offer, others: &mut dyn Iterator<Item = &Offer>) -> Option<String> {
-        config::clash_with(new, others, &self.freeze_tag, &self.looks)
+        config::clash_with(new, others, &self.settings.service.freeze_tag, &self.looks)
     }
 }
 

@@ -105,6 +105,11 @@ pub fn lag(stage: &'static str, topic: &str, partition: u32, records: u64, secon
     gauge!("pay_by_tweet_open_transaction_seconds", &labels).set(held_seconds);
 }
 
+/// A stage's lag was looked at; while the log is away it can't be, and the last look stands.
+pub fn lag_looked(stage: &'static str, now: Time) {
+    gauge!("pay_by_tweet_lag_looked_at_seconds", "stage" => stage).set(now.0 as f64 / 1000.0);
+}
+
 /// An offer's stock after a commit.
 pub fn stock(offer: &str, held: u64, sold: u64, waiting: u64) {
     gauge!("pay_by_tweet_stock_held", "offer" => offer.to_owned()).set(held as f64);
@@ -180,7 +185,7 @@ const COUNTERS: [Description; 20] = [
     ),
 ];
 
-const GAUGES: [Description; 12] = [
+const GAUGES: [Description; 13] = [
     ("pay_by_tweet_build_info", Unit::Count, "Always 1; the label says which version runs."),
     ("pay_by_tweet_accounts", Unit::Count, "Accounts in memory, by partition."),
     ("pay_by_tweet_kept_bytes", Unit::Bytes, "What is kept of records that opened nothing, by partition."),
@@ -190,6 +195,7 @@ const GAUGES: [Description; 12] = [
         Unit::Count,
         "Offsets from the first record that is unread to the partition's end; 0 if only markers are left.",
     ),
+    ("pay_by_tweet_lag_looked_at_seconds", Unit::Seconds, "When a stage's lag was last seen, in seconds since 1970."),
     ("pay_by_tweet_lag_seconds", Unit::Seconds, "How long ago the first record that is unread was appended."),
     (
         "pay_by_tweet_open_transaction_seconds",

@@ -275,8 +275,8 @@ fn every_corruption_is_found() {
 }
 
 /// A log that goes on after the cut: the last record of each inbox is not consumed, and of the outputs only what there
-/// was by then is judged. That may lack what was to come, and excuses nothing that is wrong, nor what is missing of what
-/// was consumed.
+/// was by then is judged. That may lack what was to come, and excuses nothing that is wrong, nor what is missing of
+/// what was consumed.
 #[test]
 fn what_is_wrong_is_found_in_a_log_that_goes_on() {
     let run = Run::new(first_seed(), "", Fed::Slices);

@@ -276,7 +276,7 @@ fn every_mistake_in_the_offers_is_named() {
         ),
         (
             swap("quantity = 10", "reply_length = 90"),
-            "O:11: offers[mug].reply_length: the prompt reply may take 97 characters, more than 90; shorten the item or replies.templates.prompt",
+            "O:11: offers[mug].reply_length: the prompt reply may take 97 characters, more than 90; shorten the tags or replies.templates.prompt",
         ),
         (
             swap("2013-03-04", "2013-02-01"),

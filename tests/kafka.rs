@@ -59,6 +59,7 @@ fn one_broker_serves_them_all() {
     timed("reads_come_past_markers", || promises::reads_come_past_markers(&cluster));
     timed("ends_count_open_transactions", || promises::ends_count_open_transactions(&cluster));
     timed("a_log_that_is_away_is_an_error", || promises::a_log_that_is_away_is_an_error(&cluster));
+    timed("a_record_that_its_topic_refuses_is_fatal", || promises::a_record_that_its_topic_refuses_is_fatal(&cluster));
     timed("a_second_life_fences_the_first", || promises::a_second_life_fences_the_first(&cluster));
     timed("partitions_that_moved_are_fenced", || promises::partitions_that_moved_are_fenced(&cluster));
     timed("seeks_replay", || promises::seeks_replay(&cluster));
@@ -81,6 +82,7 @@ fn one_broker_serves_them_all() {
     timed("an_open_transaction_is_told", || network::an_open_transaction_is_told(&cluster));
     timed("the_cluster_is_away_for_a_while", || network::the_cluster_is_away_for_a_while(&cluster));
     timed("tls_where_the_build_has_it", || tls::tls_where_the_build_has_it(&cluster));
+    timed("topics_that_grew_are_refused", || runs::topics_that_grew_are_refused(&cluster));
     timed("mistakes_are_told", || runs::mistakes_are_told(&cluster));
     timed("a_broker_may_be_killed", || promises::a_broker_may_be_killed(&mut cluster));
 }

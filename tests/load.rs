@@ -154,10 +154,10 @@ fn what_must_come_out_comes_out() {
     assert_eq!(report.prompts, prompted.len() as u64);
     assert_eq!(report.tweet_to_prompt.count, report.prompts, "every prompt is measured once");
     let payments = outputs::values(&*log, "payments.authorized").len() as u64;
-    assert_eq!(
-        (report.payments, report.confirm_to_payment.count, report.tweet_to_payment.count),
-        (payments, payments, payments)
-    );
+    // Who confirms while the load drains meets no load.
+    let measured = (report.confirm_to_payment.count, report.tweet_to_payment.count);
+    assert_eq!((report.payments, measured.0), (payments, measured.1));
+    assert!(0 < measured.0 && measured.0 < payments, "{measured:?} of {payments}");
     assert!(report.tweet_to_prompt.p50_ms <= report.tweet_to_prompt.max_ms && report.tweet_to_prompt.p50_ms > 0.0);
     assert!(outputs::values(&*log, "dead-letters").is_empty());
     // Another load of the same log is other people.

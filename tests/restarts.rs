@@ -17,6 +17,8 @@ use support::firehose::{Firehose, Plan, Post, START_MS, Words};
 use support::outputs::values;
 use support::{Gateway, House};
 
+const MUG: &str = r#"{"id":"mug","kind":"purchase","buy_tag":"BuyMug","confirm_tag":"ConfirmMug","merchant":"house",
+    "item":"Mug","price":"10.00","currency":"USD"}"#;
 const WITHDRAWN: &str = r#"{"id":"mug","withdrawn":true}"#;
 const OTHER_TAGS: &str = r#"{"id":"mug","kind":"purchase","buy_tag":"GetMug","confirm_tag":"YesMug","merchant":"house",
     "item":"Mug","price":"12.00","currency":"USD"}"#;
@@ -123,6 +125,25 @@ fn what_was_said_last_of_an_offer_holds_in_whichever_partition() {
             program.hear(&mut pipeline, [&last]);
             assert_eq!(program.count("ordered"), 2, "withdrawn in partition {partition}, restart {restart}");
         }
+    }
+}
+
+/// What is withdrawn before it was ever read is not announced, in whichever partitions both were said.
+#[test]
+fn an_offer_that_is_withdrawn_before_it_is_read_is_not_put_on_sale() {
+    let announced = |withdrawn: Option<u32>, published: u32| {
+        let (program, mut pipeline, buy) = with_a_buyer();
+        program.publish_to(Some(published), MUG);
+        withdrawn.into_iter().for_each(|partition| program.publish_to(Some(partition), WITHDRAWN));
+        pipeline.run().expect("it runs");
+        program.hear(&mut pipeline, [&later(&buy, Span::of_secs(1), Words::Noise)]);
+        pipeline.end_of_input().expect("it runs");
+        let replies = values(&*program.log, "replies");
+        replies.iter().filter(|reply| reply["kind"] == "announcement" && reply["offer"] == "mug").count()
+    };
+    assert_eq!(announced(None, 3), 1, "the test sees announcements");
+    for (withdrawn, published) in (0..4).flat_map(|w| (0..4).map(move |p| (w, p))) {
+        assert_eq!(announced(Some(withdrawn), published), 0, "withdrawn in {withdrawn}, published in {published}");
     }
 }
 

@@ -63,6 +63,7 @@ fn message(rng: &mut SmallRng, now: &mut i64) -> InboxRecord {
         handle: None,
         form: PostForm::Own,
         orders: Vec::new(),
+        buys: false,
         confirm_tags: Vec::new(),
         cancel_tags: Vec::new(),
         cancel_word: false,
@@ -83,7 +84,10 @@ fn message(rng: &mut SmallRng, now: &mut i64) -> InboxRecord {
             return InboxRecord::To(id, AccountMessage::Link(LinkMessage { at: time, change }));
         }
         3 => return InboxRecord::To(id, AccountMessage::Link(LinkMessage { at: time, change: LinkChange::Unlink })),
-        4..=8 => post.orders.push(terms(offer)),
+        4..=8 => {
+            post.orders.push(terms(offer));
+            post.buys = true;
+        }
         9..=12 => post.confirm_tags.push(terms(offer).confirm.clone()),
         13 => post.cancel_word = true,
         14 => post.freeze = true,
@@ -132,8 +136,9 @@ impl Pair {
             texts: settings.texts(),
             records_max: room,
             dead_letter_body: false,
+            partitions: 1,
         };
-        let offers = offers::Setup { texts: settings.texts(), uuid_of, dead_letter_body: false };
+        let offers = offers::Setup { texts: settings.texts(), uuid_of, dead_letter_body: false, partitions: 1 };
         (
             AccountsShard::new(Arc::new(setup), TopicPartition::new("accounts.inbox", 0)),
             OffersShard::new(Arc::new(offers), TopicPartition::new("offers.inbox", 0)),

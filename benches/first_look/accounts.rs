@@ -88,6 +88,7 @@ fn shard() -> AccountsShard {
         texts: settings.texts(),
         records_max: usize::MAX,
         dead_letter_body: false,
+        partitions: 1,
     };
     AccountsShard::new(Arc::new(setup), TopicPartition::new("accounts.inbox", 0))
 }
@@ -136,6 +137,7 @@ fn post(n: u64, minutes: i64, orders: Vec<Arc<Terms>>, confirm_tags: Vec<Tag>) -
         time: Time(START.0 + minutes * 60_000),
         handle: Some(format!("cardholder{n}")),
         form: PostForm::Own,
+        buys: !orders.is_empty(),
         orders,
         confirm_tags,
         cancel_tags: Vec::new(),

@@ -7,7 +7,7 @@ use crate::wire::codec::{CodecError, choice, from_bytes, record, to_bytes};
 pub const CHANGELOG: &str = "accounts.changelog";
 
 /// Grows with every change of the layout below.
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
 pub fn encode_account(account: &Account) -> Vec<u8> {
     to_bytes(VERSION, account)

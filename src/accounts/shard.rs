@@ -29,6 +29,8 @@ pub struct Setup {
     pub records_max: usize,
     /// `dead_letters.body`.
     pub dead_letter_body: bool,
+    /// Of `accounts.inbox`.
+    pub partitions: u32,
 }
 
 /// The accounts of one inbox partition.
@@ -209,7 +211,7 @@ impl AccountsShard {
         }
         let moved = self.layers.back().is_some_and(|layer| layer.watermark.is_some());
         if moved && !planted::is(Bug::WatermarkNotLogged) {
-            let value = Some(internal::encode_watermark(&self.watermark));
+            let value = Some(internal::encode_watermark(&self.watermark, self.setup.partitions));
             let key = Some(WATERMARK_KEY.to_vec());
             out.records.push(OutRecord { topic, partition, key, value, headers: Vec::new() });
         }
@@ -290,7 +292,8 @@ impl Shard for AccountsShard {
     fn restore(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), RestoreError> {
         let bad = |why: String| RestoreError { key: String::from_utf8_lossy(key).into_owned(), why };
         if key == WATERMARK_KEY {
-            self.watermark = internal::decode_watermark(value.unwrap_or_default()).map_err(|e| bad(e.to_string()))?;
+            let read = internal::decode_watermark(value.unwrap_or_default(), self.setup.partitions);
+            self.watermark = read.map_err(bad)?;
             return Ok(());
         }
         let id = std::str::from_utf8(key).ok().and_then(AccountId::parse);

@@ -164,7 +164,7 @@ impl Cut {
 }
 
 impl Shortened {
-    /// Whether what a violation misses may lie beyond the cut. What is asked of stock and answered is not in the outputs.
+    /// Whether what a violation misses may lie beyond the cut. What is asked of stock is not in the outputs.
     pub fn forgives(&self, violation: &Violation) -> bool {
         violation.invariant != Invariant::I4
             && self.0.iter().any(|(topic, (count, partitions))| {

@@ -310,7 +310,7 @@ impl Post {
         Post {
             at: crate::wire::time::bytes_of(intent.time),
             buys: !intent.orders.is_empty(),
-            may_confirm: intent.orders.is_empty() && (echo || !intent.confirm_tags.is_empty()),
+            may_confirm: !intent.buys && (echo || !intent.confirm_tags.is_empty()),
         }
     }
 }

@@ -119,6 +119,10 @@ pub fn run(args: &LoadArgs) -> Outcome {
 fn options(args: &LoadArgs, settings: &Settings) -> anyhow::Result<Options> {
     let options = Options::of(settings, f64::from(args.rate), args.duration);
     let options = options.context("the configuration has no source of format \"x\" for the load to post into")?;
+    if args.backlog == Some(Backlog::Uneven) && !args.partitions_by.0 {
+        let why = "--backlog uneven needs --partitions-by spread: a user's posts stay in the partition of their key";
+        return Err(Misconfigured(why.to_owned()).into());
+    }
     Ok(Options {
         seed: args.seed,
         shape: args.shape,

@@ -87,8 +87,10 @@ fn topology(log: &dyn Bus, settings: &Settings, inputs: &[Input]) -> anyhow::Res
         }
         let named = inputs.iter().filter(|input| is_posts(&input.topic) && !input.is_empty());
         sources.extend(named.map(|input| source(&input.topic, 0)));
-        if inputs.is_empty() && sources.is_empty() {
-            sources.extend(settings.sources.iter().map(|one| source(&one.topic, 0)));
+        // Of several topics none may be named before it has posts: a later run would not go on naming it, and nothing
+        // would move it then.
+        if let (true, true, [only]) = (inputs.is_empty(), sources.is_empty(), &settings.sources[..]) {
+            sources.insert(source(&only.topic, 0));
         }
     }
     let live = inputs.is_empty() && settings.time.idle_after > Span::ZERO;

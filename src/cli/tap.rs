@@ -32,11 +32,14 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 pub fn run(args: &TapArgs) -> Outcome {
     let settings = super::settings(args.config.config.as_deref())?;
-    let topic = args.topic.strip_prefix(settings.topics.prefix.as_str()).unwrap_or(&args.topic).to_owned();
     let known = topics(&settings);
-    if !known.contains(&topic) {
-        bail!("there is no topic \"{topic}\"; there are {}", known.join(", "));
-    }
+    let bare = args.topic.strip_prefix(settings.topics.prefix.as_str()).unwrap_or(&args.topic);
+    // A prefix may be how some topic begins.
+    let Some(topic) = known.iter().find(|topic| **topic == args.topic).or(known.iter().find(|topic| *topic == bare))
+    else {
+        bail!("there is no topic \"{}\"; there are {}", args.topic, known.join(", "));
+    };
+    let topic = topic.clone();
     let mut places = vec![0u64; settings.topics.partitions as usize];
     loop {
         let piped = print_new(&settings, &topic, &mut places)?;

@@ -24,10 +24,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::{Limits, Network, ReplyKind, Rules, Span, Terms, Uuid, Windows};
+use crate::domain::{Limits, Network, Offer, OfferKind, ReplyKind, Rules, Span, Terms, Uuid, Windows};
 use crate::text::{V3_280, measure};
 use crate::wire::Texts;
 use crate::wire::template::{Template, Values};
+use crate::wire::texts::shortest_item;
 
 pub use error::{ConfigError, ConfigErrors, FieldError, Place};
 pub use offer_spec::OfferSpec;
@@ -330,12 +331,32 @@ impl Settings {
         })
     }
 
-    /// Weighted characters that a reply about an offer takes at most, unless it is shortened: with the longest handle
-    /// and the reference, without optional parts.
+    /// The replies that must carry a tag have to fit the offer's length, with the longest handle and a short name of
+    /// the item; the others may be shortened more, but not without end.
+    pub fn unfit_replies(&self, texts: &Texts, offer: &Offer) -> Vec<FieldError> {
+        let prompt = (offer.terms.kind == OfferKind::Purchase).then_some(ReplyKind::Prompt);
+        let mut faults = Vec::new();
+        for kind in prompt.into_iter().chain([ReplyKind::AlreadyTweeted]) {
+            let length = self.length_of_reply(kind, &offer.terms);
+            let most = offer.terms.reply_length;
+            if length > most {
+                let what = format!("the {} reply may take {length} characters, more than {most}", kind.name());
+                let hint = format!("shorten the tags or replies.templates.{}", kind.name());
+                faults.push(FieldError::new("reply_length", what, hint));
+            }
+        }
+        if let (true, Err(what)) = (faults.is_empty(), texts.check_offer(&offer.terms)) {
+            faults.push(FieldError::new("reply_length", what, "shorten the tags or allow longer replies"));
+        }
+        faults
+    }
+
+    /// Weighted characters that a reply about an offer takes when it is shortened: with the longest handle and the
+    /// reference, without optional parts.
     fn length_of_reply(&self, kind: ReplyKind, terms: &Terms) -> u32 {
+        let item = shortest_item(&terms.item);
         let minutes = (self.account.confirm_window.0 / 60_000).max(1);
-        let values =
-            Values { handle: Some(LONGEST_HANDLE), terms: Some(terms), item: &terms.item, minutes, purchase: None };
+        let values = Values { handle: Some(LONGEST_HANDLE), terms: Some(terms), item: &item, minutes, purchase: None };
         let template = self.templates.replies.get(kind.name()).map(|source| Template::parse(source));
         let text = template.and_then(Result::ok).map(|template| template.fill(&values, 0)).unwrap_or_default();
         measure(&text, &V3_280).weighted_length + REFERENCE_CHARS

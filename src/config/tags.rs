@@ -78,13 +78,16 @@ pub fn clash_with<'a>(
     let rivals = others
         .filter(|other| other.terms.offer != new.terms.offer && !other.withdrawn && together(&other.terms, &new.terms))
         .flat_map(|other| tags(&other.terms).into_iter().map(|tag| (tag, other.terms.offer.clone())));
-    let taken: Vec<(String, String)> =
+    let mut taken: Vec<(String, String)> =
         std::iter::once((freeze_tag.to_owned(), "the service".to_owned())).chain(rivals).collect();
-    tags(&new.terms).iter().find_map(|tag| {
-        let own = looks.of(tag);
+    tags(&new.terms).into_iter().find_map(|tag| {
+        let own = looks.of(&tag);
         let looks_taken = |other: &str| looks.of(other).iter().any(|look| own.contains(look));
-        let (other, holder) = taken.iter().find(|(other, _)| looks_taken(other))?;
-        Some(format!("the tag \"{tag}\" is, or looks like, \"{other}\" of {holder}"))
+        let clash = taken.iter().find(|(other, _)| looks_taken(other));
+        let clash =
+            clash.map(|(other, holder)| format!("the tag \"{tag}\" is, or looks like, \"{other}\" of {holder}"));
+        taken.push((tag, "the same offer".to_owned()));
+        clash
     })
 }
 

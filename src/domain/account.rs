@@ -144,23 +144,12 @@ impl Account {
         self.links[place..].iter().any(|entry| matches!(entry.change, LinkChange::Link(_)))
     }
 
-    /// The first change from an order's time on that stops it, with its reason: an unlink, a card that is no longer
-    /// active, a freeze. One from before the order may be read late; it stops the order all the same.
+    /// The first change from an order's time on that stops it, with its time and reason: an unlink, a card that is no
+    /// longer active, a freeze. One from before the order may be read late; it stops the order all the same.
     pub fn stopped_after(&self, ordered_at: Time) -> Option<(Time, Reason, Option<PostId>)> {
-        let standing = self.standing_at(ordered_at);
-        if standing.link.is_none() {
-            return Some((ordered_at, Reason::Unlinked, None));
-        }
-        if standing.frozen {
-            let before = self.links.iter().take_while(|entry| entry.at <= ordered_at);
-            let freezes = before.filter_map(|entry| match entry.change {
-                LinkChange::Freeze(post) => Some(post),
-                _ => None,
-            });
-            return Some((ordered_at, Reason::Frozen, freezes.last()));
-        }
-        if standing.card != Some(CardStatus::Active) {
-            return Some((ordered_at, Reason::CardNotActive, None));
+        if let Some(reason) = self.standing_at(ordered_at).stopped_by() {
+            let (at, post) = self.stopped_since(ordered_at, reason);
+            return Some((at, reason, post));
         }
         self.links.iter().filter(|entry| entry.at >= ordered_at).find_map(|entry| match entry.change {
             LinkChange::Unlink => Some((entry.at, Reason::Unlinked, None)),
@@ -170,6 +159,18 @@ impl Account {
             LinkChange::Freeze(post) => Some((entry.at, Reason::Frozen, Some(post))),
             LinkChange::Link(_) | LinkChange::Card(CardStatus::Active) => None,
         })
+    }
+
+    /// Since when the reason has stopped the account that it stops at a moment, and the post of a freeze.
+    fn stopped_since(&self, moment: Time, reason: Reason) -> (Time, Option<PostId>) {
+        let mut standing = Standing::default();
+        let mut since = None;
+        for entry in self.links.iter().take_while(|entry| entry.at <= moment) {
+            standing.apply(&entry.change);
+            let post = if let LinkChange::Freeze(post) = entry.change { Some(post) } else { None };
+            since = since.or(Some((entry.at, post))).filter(|_| standing.stopped_by() == Some(reason));
+        }
+        since.unwrap_or((moment, None))
     }
 
     /// Adds a change to the history; `false` if it stands there already (a redelivery) or belongs to what was forgotten
@@ -292,6 +293,15 @@ const EDIT_WINDOW: Span = Span(3_600_000);
 pub const HOUR: Span = Span(3_600_000);
 
 impl Standing {
+    /// Why whoever stands so can buy nothing.
+    fn stopped_by(&self) -> Option<Reason> {
+        match self {
+            Standing { link: None, .. } => Some(Reason::Unlinked),
+            Standing { frozen: true, .. } => Some(Reason::Frozen),
+            Standing { card, .. } => (*card != Some(CardStatus::Active)).then_some(Reason::CardNotActive),
+        }
+    }
+
     fn apply(&mut self, change: &LinkChange) {
         match change {
             LinkChange::Link(link) => {

@@ -38,6 +38,8 @@ pub struct PostIntent {
     pub form: PostForm,
     /// Terms of the offers whose buy tag stands in own words, in order of the catalogue.
     pub orders: Vec<Arc<Terms>>,
+    /// A buy tag stands in own words, be it of an offer that nobody can order by it: such a post confirms nothing.
+    pub buys: bool,
     /// Known confirm tags in own words.
     pub confirm_tags: Vec<Tag>,
     /// Known cancel tags in own words.

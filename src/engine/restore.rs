@@ -69,7 +69,8 @@ impl<S: Shard> Restore<S> {
         Restore { shard, source, latest: Latest::default() }
     }
 
-    /// Reads the next piece. After an error the shard is spoilt: begin again with a fresh one.
+    /// Reads the next piece. After `BusError::Unavailable` it goes on where it was; after another error the shard is
+    /// spoilt.
     pub fn step(&mut self, reader: &mut dyn Reader, now: Time) -> Result<Progress, RestoreFailure> {
         if let Source::Unopened(at) = &self.source {
             // A transaction's end takes an offset, too.
@@ -85,7 +86,12 @@ impl<S: Shard> Restore<S> {
             self.latest.give(&mut self.shard)?;
             return Ok(Progress::Done);
         }
-        let (next, records) = read_into(&mut self.latest, reader, at, *position)?;
+        let read = read_into(&mut self.latest, reader, at, *position);
+        if let Err(RestoreFailure::Bus(BusError::Unavailable(_))) = &read {
+            // A log that is away is not stuck.
+            *moved = now;
+        }
+        let (next, records) = read?;
         if self.latest.bytes >= RESTORE_GATHERED_BYTES_MAX {
             self.latest.give(&mut self.shard)?;
         }

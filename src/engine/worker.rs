@@ -50,7 +50,9 @@ pub struct Worker<St: Stage, H: Host<St::Shard>> {
     progress_since: Option<Time>,
     eager: bool,
     stopping: bool,
-    assigned_once: bool,
+    /// The shards were asked once more since.
+    stop_tried: bool,
+    is_assigned: bool,
     /// Failures since the last success, of calls and of whole transactions: they stretch the pauses.
     call_failures: u32,
     setbacks: u32,
@@ -127,7 +129,8 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
             progress_since: None,
             eager: false,
             stopping: false,
-            assigned_once: false,
+            stop_tried: false,
+            is_assigned: false,
             call_failures: 0,
             setbacks: 0,
             stats: WorkerStats::default(),
@@ -168,7 +171,7 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
     /// Assigned, all shards restored, the gate passed, no trouble, and our clock is not known to be another than the
     /// log's.
     pub fn is_ready(&self) -> bool {
-        self.assigned_once
+        self.is_assigned
             && !self.stopping
             && self.phase == Phase::Running
             && self.revoking.is_none()
@@ -290,7 +293,8 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
     fn poll(&mut self, wait: Duration) -> Result<Polled, BusError> {
         let Worker { bus, held, stage, stats, settings, .. } = self;
         let room = (settings.batch.records_max as u64).saturating_sub(held.gathered()).max(1);
-        let budget = Budget { records_max: room as usize, bytes_max: settings.batch.bytes_max };
+        let bytes_max = settings.batch.bytes_max.saturating_sub(held.gathered_bytes()).max(1);
+        let budget = Budget { records_max: room as usize, bytes_max };
         bus.poll(budget, wait, &mut |at, record| match held.find(at) {
             Some(row) if row.is_live() && (row.fetch == Fetch::Running || planted::is(Bug::StraysTaken)) => {
                 stats.records += 1;
@@ -306,6 +310,9 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
     fn decide(&mut self, now: Time) -> Result<bool, WorkerError> {
         let batches = self.batches(now);
         if batches.is_empty() {
+            if self.held.gathered() == 0 {
+                self.gathering_since = None;
+            }
             return Ok(false);
         }
         let shards: Vec<TopicPartition> = batches.iter().map(|(at, _)| at.clone()).collect();

@@ -47,11 +47,12 @@ struct Hold {
 const HELD_LONG_MS: i64 = 60_000;
 
 impl Lags {
-    /// Looks anew. While the log is away the last look stands.
+    /// Looks anew. While the log is away the last look stands, and how old it is is told; one stage that can't be
+    /// looked at hides no other.
     pub fn look(&mut self, state: &HttpState, now: Time) {
-        // A reader that failed is not used again.
-        let Some(mut reader) = self.reader.take().or_else(|| state.bus.reader().ok()) else { return };
         for stage in STAGES {
+            // A reader that failed is not used again.
+            let Some(mut reader) = self.reader.take().or_else(|| state.bus.reader().ok()) else { return };
             match look_at(&*state.bus, &mut *reader, stage, &topics_of(stage, &state.sources), now) {
                 Ok(mut lags) => {
                     let before = self.by_stage.remove(stage).unwrap_or_default();
@@ -62,13 +63,14 @@ impl Lags {
                         telemetry::lag(stage, &at.topic, at.partition, lag.records, lag_s, held_s);
                     }
                     self.by_stage.insert(stage, lags);
+                    telemetry::lag_looked(stage, now);
+                    self.reader = Some(reader);
                 }
-                Err(_) => return,
+                Err(why) => tracing::debug!(stage, %why, "how far a stage is behind can't be seen"),
             }
         }
         self.told = state.pressure.sources().iter().filter_map(|source| source.mark).map(|Time(ms)| ms).min();
-        reader.rest();
-        self.reader = Some(reader);
+        self.reader.iter_mut().for_each(|reader| reader.rest());
     }
 
     pub fn watermark(&mut self, at: &TopicPartition, watermark: Option<Time>) {

@@ -16,9 +16,10 @@ pub enum Way {
     TweetToPayment,
 }
 
-/// The latencies of what was scheduled since a moment.
+/// The latencies of what was scheduled in a stretch of time: what comes while the load drains meets no load.
 pub struct Meter {
     since: Moment,
+    until: Moment,
     whole: [Histogram<u64>; 3],
     /// Since the last sample.
     recent: [Histogram<u64>; 3],
@@ -55,23 +56,24 @@ pub struct Latency {
 }
 
 impl Meter {
+    /// Measures nothing before it begins.
     pub fn new(since: Moment) -> anyhow::Result<Meter> {
         let empty = Histogram::new_with_max(LATENCY_US_MAX, 3)?;
         let three = || [empty.clone(), empty.clone(), empty.clone()];
-        Ok(Meter { since, whole: three(), recent: three(), samples: Vec::new() })
+        Ok(Meter { since, until: since, whole: three(), recent: three(), samples: Vec::new() })
     }
 
-    /// Begins anew: what was scheduled before a moment counts no more.
-    pub fn begin(&mut self, since: Moment) {
-        self.since = since;
+    /// Begins anew: what was scheduled before a moment counts no more, and nothing from another moment on.
+    pub fn begin(&mut self, since: Moment, until: Moment) {
+        (self.since, self.until) = (since, until);
         self.whole.iter_mut().chain(&mut self.recent).for_each(Histogram::reset);
         self.samples.clear();
     }
 
-    /// Something came of the post of this id.
-    pub fn record(&mut self, way: Way, post: u64, now: Moment) {
+    /// Something came of the post of this id, and of the last one that it took.
+    pub fn record(&mut self, way: Way, post: u64, last: u64, now: Moment) {
         let scheduled = Moment::of_id(post);
-        if scheduled < self.since {
+        if scheduled < self.since || Moment::of_id(last) >= self.until {
             return;
         }
         let us = now.since(scheduled).max(0).unsigned_abs();

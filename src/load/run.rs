@@ -223,7 +223,7 @@ impl<P: Program> Load<'_, P> {
         let (counts, cost) = (self.firehose.counts(), self.cost());
         self.firehose.begin(segment(self.options, start, rate, duration), false);
         self.shared.posts.store(0, Ordering::Relaxed);
-        lock(&self.shared.meter).begin(start);
+        lock(&self.shared.meter).begin(start, start.after(duration));
         self.behind = Duration::ZERO;
         while !self.firehose.has_reached(start.after(duration)) {
             self.beat()?;

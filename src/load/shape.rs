@@ -8,7 +8,7 @@ use super::moment::Moment;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
     Steady,
-    /// A tenth of the time, before the middle, has five times the rate of the rest: a goal is scored.
+    /// A twenty-fifth of the time, before the middle, has 25 times the rate of the rest: a goal is scored.
     Spike,
     /// A day in the time of the load: from a fifth of the mean at night to nine fifths.
     Diurnal,
@@ -27,9 +27,9 @@ pub struct Segment {
 }
 
 /// A spike's share of the time, where it begins, and its rate in base rates.
-const SPIKE_SHARE: f64 = 0.1;
+const SPIKE_SHARE: f64 = 0.04;
 const SPIKE_BEGIN: f64 = 0.4;
-const SPIKE_FACTOR: f64 = 5.0;
+const SPIKE_FACTOR: f64 = 25.0;
 
 /// How far a day's rate swings about its mean.
 const SWING: f64 = 0.8;
@@ -102,7 +102,8 @@ mod tests {
     #[test]
     fn shapes_keep_the_mean() {
         check(Shape::Steady, [10.0; 10]);
-        let (base, spike) = (100.0 / 14.0, 500.0 / 14.0);
+        // In 25ths of the time a base is 1, the spike 25, all together 49; 0.4 to 0.44 is in the fifth tenth.
+        let (base, spike) = (250.0 / 49.0, 100.0 * (25.0 + 1.5) / 49.0);
         check(Shape::Spike, [base, base, base, base, spike, base, base, base, base, base]);
         check(Shape::Diurnal, [2.52, 5.37, 10.0, 14.63, 17.48, 17.48, 14.63, 10.0, 5.37, 2.52]);
     }

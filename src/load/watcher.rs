@@ -101,7 +101,7 @@ fn take(shared: &Shared, topic: &str, value: &[u8], first_user: u64, now: Moment
         "replies" => {
             let Some((reply, kind)) = read_reply(value).filter(|(reply, _)| reply.user >= first_user) else { return };
             if let (true, Some(post)) = (kind, reply.in_reply_to) {
-                lock(&shared.meter).record(Way::TweetToPrompt, post, now);
+                lock(&shared.meter).record(Way::TweetToPrompt, post, post, now);
             }
             // Nobody listens any more once the load is over.
             let _ = heard.send(reply);
@@ -109,8 +109,8 @@ fn take(shared: &Shared, topic: &str, value: &[u8], first_user: u64, now: Moment
         "payments.authorized" => {
             if let Some(paid) = lock(&shared.books).payment(value) {
                 let mut meter = lock(&shared.meter);
-                meter.record(Way::ConfirmToPayment, paid.confirm_post, now);
-                meter.record(Way::TweetToPayment, paid.order_post, now);
+                meter.record(Way::ConfirmToPayment, paid.confirm_post, paid.confirm_post, now);
+                meter.record(Way::TweetToPayment, paid.order_post, paid.confirm_post, now);
             }
         }
         "purchases.events" => lock(&shared.books).event(value),

@@ -22,6 +22,8 @@ pub struct Entry {
     pub head: u64,
     pub tail: u64,
     pub announced: bool,
+    /// Version of the last withdrawal, which may be read before what it withdraws.
+    pub withdrawn: Option<u64>,
     /// Event time of the last sale.
     pub last_sold_at: Option<Time>,
     pub totals: Totals,

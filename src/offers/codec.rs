@@ -15,7 +15,7 @@ pub const CHANGELOG: &str = "offers.changelog";
 pub const WATERMARK_KEY: &str = "watermark";
 
 /// Grows with every change of the layout below.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 pub fn entry_key(offer: &str) -> String {
     format!("offer|{offer}")
@@ -42,10 +42,15 @@ pub fn encode_waiter(waiter: &Waiter) -> Vec<u8> {
 }
 
 /// Puts one record of the changelog into the book. Errors say why it can't be read.
-pub fn restore(book: &mut Book, mark: &mut Watermark, key: &[u8], value: Option<&[u8]>) -> Result<(), String> {
+pub fn restore(
+    book: &mut Book,
+    (mark, partitions): (&mut Watermark, u32),
+    key: &[u8],
+    value: Option<&[u8]>,
+) -> Result<(), String> {
     let key = std::str::from_utf8(key).map_err(|e| e.to_string())?;
     if key == WATERMARK_KEY {
-        *mark = internal::decode_watermark(value.unwrap_or_default()).map_err(|e| e.to_string())?;
+        *mark = internal::decode_watermark(value.unwrap_or_default(), partitions)?;
         return Ok(());
     }
     let (kind, name) = key.split_once('|').ok_or("is of no known kind")?;
@@ -85,7 +90,20 @@ fn parse_uuid(text: &str) -> Option<PurchaseId> {
     uuid::Uuid::parse_str(text).ok().map(|id| crate::domain::Uuid(id.into_bytes()))
 }
 
-record!(Entry { offer, held, sold, open_sales, waiting, head, tail, announced, last_sold_at, totals, parked });
+record!(Entry {
+    offer,
+    held,
+    sold,
+    open_sales,
+    waiting,
+    head,
+    tail,
+    announced,
+    withdrawn,
+    last_sold_at,
+    totals,
+    parked
+});
 record!(Totals { sum, confirm_ms });
 choice!(Claim { 0 => Held { offer }, 1 => Waiting { offer, place } });
 record!(Waiter { purchase, account });

@@ -24,6 +24,8 @@ pub struct Setup {
     pub texts: Texts,
     pub uuid_of: fn(&str) -> Uuid,
     pub dead_letter_body: bool,
+    /// Of `offers.inbox`.
+    pub partitions: u32,
 }
 
 /// The offers of one inbox partition.
@@ -101,6 +103,8 @@ impl OffersShard {
         if older {
             return;
         }
+        let withdrawn = entry.withdrawn.is_some_and(|version| version > offer.terms.version);
+        let offer = if withdrawn { Arc::new(Offer { withdrawn, ..(*offer).clone() }) } else { offer };
         if entry.offer.replace(offer).is_none() && entry.totals != Totals::default() {
             // What was counted before the offer was known could not be told: it had no currency.
             out.funnels.insert(id.to_owned());
@@ -113,12 +117,13 @@ impl OffersShard {
         self.announce(id, out);
     }
 
-    /// What is held stays held and is served; the screen lets nobody order any more.
+    /// What is held stays held and is served; the screen lets nobody order any more. Nothing that was said before, in
+    /// another partition, puts it on sale again.
     fn withdraw(&mut self, id: &str, version: u64) {
-        let Some(Entry { offer: Some(offer), .. }) = self.book.entries.get(&id.to_owned()) else { return };
-        if offer.terms.version < version && !offer.withdrawn {
-            let withdrawn = Offer { withdrawn: true, ..(**offer).clone() };
-            self.book.entry(id).offer = Some(Arc::new(withdrawn));
+        let entry = self.book.entry(id);
+        entry.withdrawn = entry.withdrawn.max(Some(version));
+        if let Some(offer) = entry.offer.as_mut().filter(|offer| offer.terms.version < version && !offer.withdrawn) {
+            *offer = Arc::new(Offer { withdrawn: true, ..(**offer).clone() });
         }
     }
 
@@ -257,7 +262,10 @@ impl OffersShard {
             log(codec::place_key(place), self.book.line.get(place).map(codec::encode_waiter));
         }
         if self.layers.back().is_some_and(Option::is_some) {
-            log(codec::WATERMARK_KEY.to_owned(), Some(internal::encode_watermark(&self.watermark)));
+            log(
+                codec::WATERMARK_KEY.to_owned(),
+                Some(internal::encode_watermark(&self.watermark, self.setup.partitions)),
+            );
         }
     }
 }
@@ -302,7 +310,7 @@ impl Shard for OffersShard {
     }
 
     fn restore(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), RestoreError> {
-        codec::restore(&mut self.book, &mut self.watermark, key, value)
+        codec::restore(&mut self.book, (&mut self.watermark, self.setup.partitions), key, value)
             .map_err(|why| RestoreError { key: String::from_utf8_lossy(key).into_owned(), why })
     }
 

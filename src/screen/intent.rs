@@ -54,6 +54,7 @@ fn intent_of(read: &ReadPost, catalogue: &Catalogue) -> Option<PostIntent> {
         handle: post.handle.clone().filter(|handle| handle.len() <= TEXT_BYTES_MAX),
         form,
         orders: Vec::new(),
+        buys: false,
         confirm_tags: Vec::new(),
         cancel_tags: Vec::new(),
         cancel_word: false,
@@ -80,14 +81,11 @@ fn add_own_words(intent: &mut PostIntent, post: &Post, catalogue: &Catalogue) {
     let tags = folded(&post.hashtags);
     let orders = tags.iter().filter_map(|tag| catalogue.order_of(tag, post.time)).cloned();
     intent.orders = in_order_of_catalogue(orders);
+    intent.buys = tags.iter().any(|tag| catalogue.is_buy(tag));
     intent.confirm_tags = known(&tags, |tag| catalogue.is_confirm(tag));
     intent.cancel_tags = known(&tags, |tag| catalogue.is_cancel(tag));
     intent.freeze = tags.iter().any(|tag| catalogue.is_freeze(tag));
     intent.cancel_word = is_reply_to_service(post, catalogue) && begins_with_cancel(&post.text);
-    // A post with any buy tag confirms nothing; where the tag can't become an order, this is the place to see it.
-    if intent.orders.is_empty() && tags.iter().any(|tag| catalogue.is_buy(tag)) {
-        intent.confirm_tags.clear();
-    }
 }
 
 fn form_of(read: &ReadPost, catalogue: &Catalogue) -> PostForm {
@@ -283,10 +281,12 @@ mod tests {
             PostForm::Retweet(echo) => format!("retweet {}", told_echo(echo)),
             PostForm::Quote(echo) => format!("quote {}", told_echo(echo)),
         };
+        assert!(intent.buys || intent.orders.is_empty());
         let orders = intent.orders.iter().map(|terms| format!(" order {}", terms.offer));
         let confirms = intent.confirm_tags.iter().map(|tag| format!(" confirm {}", tag.0));
         let cancels = intent.cancel_tags.iter().map(|tag| format!(" cancel {}", tag.0));
-        let words = [(intent.cancel_word, " cancel"), (intent.freeze, " freeze")];
+        let buys = intent.buys && intent.orders.is_empty();
+        let words = [(buys, " buys nothing"), (intent.cancel_word, " cancel"), (intent.freeze, " freeze")];
         let words = words.iter().filter(|(said, _)| *said).map(|(_, word)| (*word).to_owned());
         form + &orders.chain(confirms).chain(cancels).chain(words).collect::<String>()
     }
@@ -329,9 +329,11 @@ mod tests {
 
     #[test]
     fn buy_tags_that_order_nothing_confirm_nothing_either() {
-        for text in ["#BuyGone", "#BuyOld", "#GetCredit", "#GetCredit #ConfirmOld", "#BuyGone #ConfirmBuyCup"] {
+        for text in ["#BuyGone", "#BuyOld", "#GetCredit"] {
             check_text(text, None);
         }
+        check_text("#GetCredit #ConfirmOld", Some("own confirm confirmold buys nothing"));
+        check_text("#BuyGone #ConfirmBuyCup", Some("own confirm confirmbuycup buys nothing"));
     }
 
     #[test]

@@ -99,10 +99,15 @@ impl Checks {
             texts: settings.texts(),
             records_max: settings.records_per_shard(),
             dead_letter_body: settings.dead_letters_body,
+            partitions: count(ACCOUNTS_INBOX),
         };
         let accounts_stage = AccountsStage { setup: Arc::new(setup), pressure: Pressure::default() };
-        let body = settings.dead_letters_body;
-        let setup = offers::Setup { texts: settings.texts(), uuid_of, dead_letter_body: body };
+        let setup = offers::Setup {
+            texts: settings.texts(),
+            uuid_of,
+            dead_letter_body: settings.dead_letters_body,
+            partitions: count(OFFERS_INBOX),
+        };
         let offers_stage = OffersStage { setup: Arc::new(setup) };
         let account = |p| Fold::new(accounts_stage.shard(&TopicPartition::new(ACCOUNTS_INBOX, p), ""));
         let offer = |p| Fold::new(offers_stage.shard(&TopicPartition::new(OFFERS_INBOX, p), ""));

@@ -16,7 +16,7 @@ use super::uuids::uuid_of;
 const BODY_BYTES_MAX: usize = 512 << 10;
 
 /// Topics whose records may hold a card token: their bodies are never repeated (I11).
-const TOPICS_WITH_CARDS: [&str; 1] = ["accounts.links"];
+const TOPICS_WITH_CARDS: [&str; 2] = ["accounts.links", "accounts.inbox"];
 
 /// An input record that could not be understood, and why.
 #[derive(Clone, Copy, Debug)]

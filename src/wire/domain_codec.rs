@@ -87,6 +87,7 @@ record!(PostIntent {
     handle,
     form,
     orders,
+    buys,
     confirm_tags,
     cancel_tags,
     cancel_word,

@@ -107,10 +107,16 @@ fn form() -> impl Strategy<Value = PostForm> {
 
 fn intent() -> impl Strategy<Value = PostIntent> {
     let head = (post(), post(), time(), option::of(text()), form());
-    let words =
-        (vec(terms().prop_map(Arc::new), 0..3), tags(), tags(), any::<bool>(), any::<bool>(), option::of(post()));
+    let words = (
+        vec(terms().prop_map(Arc::new), 0..3),
+        (any::<bool>(), tags()),
+        tags(),
+        any::<bool>(),
+        any::<bool>(),
+        option::of(post()),
+    );
     (head, words).prop_map(|((id, first_id, time, handle, form), words)| {
-        let (orders, confirm_tags, cancel_tags, cancel_word, freeze, in_reply_to) = words;
+        let (orders, (buys, confirm_tags), cancel_tags, cancel_word, freeze, in_reply_to) = words;
         PostIntent {
             id,
             first_id,
@@ -118,6 +124,7 @@ fn intent() -> impl Strategy<Value = PostIntent> {
             handle,
             form,
             orders,
+            buys,
             confirm_tags,
             cancel_tags,
             cancel_word,
@@ -335,4 +342,13 @@ fn a_key_that_names_another_account_is_refused() {
     for key in ["twitter:8", "other:7", "7", ""] {
         assert!(decode_inbox(Some(key.as_bytes()), &bytes).is_err(), "{key}");
     }
+}
+
+#[test]
+fn a_watermark_of_another_number_of_partitions_is_refused() {
+    let mark = Watermark { value: Some(Time(5)), ..Watermark::default() };
+    let bytes = encode_watermark(&mark, 4);
+    assert_eq!(decode_watermark(&bytes, 4), Ok(mark));
+    let why = decode_watermark(&bytes, 8).expect_err("accounts would be elsewhere");
+    assert!(why.contains("4 partitions, and it has 8 now"), "{why}");
 }

@@ -1,5 +1,6 @@
 //! What replies and e-mails say: templates filled, within the network's length, each one unique.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use unicode_normalization::char::is_combining_mark;
@@ -221,6 +222,14 @@ fn with_shorter_item(
         }
     }
     None
+}
+
+/// An item's name, shortened as far as it is while the rest of a text stays.
+pub fn shortest_item(item: &str) -> Cow<'_, str> {
+    match character_ends(item).get(ITEM_CHARACTERS_MIN) {
+        Some(end) if *end < item.len() => Cow::Owned(format!("{}…", item[..*end].trim_end())),
+        _ => Cow::Borrowed(item),
+    }
 }
 
 /// Where the text may be cut: `ends[n]` is the end of its first n characters as people count them, roughly: marks,

@@ -73,6 +73,26 @@ pub const TABLE: Table = &[
         t.reply(ALICE, "15:08:00", "@AmexSync cancel", (gift.id, SERVICE));
         only_gift_cancelled(t);
     }),
+    ("a cancel tag in reply to one of two prompts of its offer cancels that purchase", |t| {
+        t.gift(|offer| offer.per_account = Some(2));
+        t.linked(ALICE);
+        let first = t.post(ALICE, "15:01:00", BUY);
+        let prompt = t.prompt_of(ALICE, first, "15:01:02");
+        t.posted(ALICE, "prompt", &prompt, "15:01:02");
+        t.post(ALICE, "15:07:00", "another #BuyAmexGiftCard25");
+        let text = format!("@AmexSync {CANCEL}");
+        t.reply(ALICE, "15:08:00", &text, (prompt.id, SERVICE));
+        t.expect(&[
+            "alice gift: ordered > prompted > cancelled(cancelled_by_user)",
+            "alice gift: ordered > prompted",
+            "alice hears prompt, prompt, cancelled",
+        ]);
+    }),
+    ("a cancel tag in reply to another offer's prompt cancels its own offer's", |t| {
+        let (_, kindle) = two_wait(t);
+        t.reply(ALICE, "15:08:00", CANCEL, (kindle.id, SERVICE));
+        only_gift_cancelled(t);
+    }),
     ("the word, in another case and with a mark, in reply to nothing that is known, cancels all that wait", |t| {
         two_wait(t);
         t.reply(ALICE, "15:08:00", "@AmexSync Cancel!", (4711, SERVICE));

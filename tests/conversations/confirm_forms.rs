@@ -229,6 +229,18 @@ pub const TABLE: Table = &[
             "alice hears prompt, prompt",
         ]);
     }),
+    ("a buy tag that orders nothing, in a confirm", |t| {
+        ordered(t);
+        t.withdraw("kindle");
+        t.post(ALICE, "15:05:00", "#BuyKindleFireHD #ConfirmAmexGiftCard25");
+        rejected(t, "both_tags");
+    }),
+    ("a buy tag that orders nothing, in a quote of the own prompt", |t| {
+        let prompt = prompted(t);
+        t.withdraw("kindle");
+        t.quote(ALICE, "15:05:00", "yes! and #BuyKindleFireHD", &prompt);
+        t.waits_for_a_confirm(ALICE);
+    }),
     ("one confirm pays the oldest that waits, the next the next", |t| {
         t.gift(|offer| offer.per_account = Some(2));
         let first = ordered(t);

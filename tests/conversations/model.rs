@@ -2,7 +2,7 @@
 //! outcome.
 
 use pay_by_tweet::audit::conversation::Conversations;
-use pay_by_tweet::audit::{Rules, Violation};
+use pay_by_tweet::audit::{Found, Rules, Violation};
 use pay_by_tweet::config::Settings;
 use pay_by_tweet::domain::{OfferMessage, OffersRecord};
 use pay_by_tweet::pipeline::Record;
@@ -37,6 +37,9 @@ pub fn violations(settings: &Settings, run: &Run) -> Vec<Violation> {
     for topic in OUTPUTS {
         run.outcome.values(topic).for_each(|value: &Value| model.output(topic, 0, value));
     }
-    model.at_rest();
-    model.take_violations()
+    let mut missing = Found::default();
+    model.at_rest(&|_, _| false, &mut missing);
+    let mut violations = model.take_violations();
+    violations.extend(missing.take());
+    violations
 }

@@ -174,7 +174,7 @@ pub const TABLE: Table = &[
             "alice gift: ordered > prompted > cancelled(card_not_active) !no_purchase",
             "alice hears prompt, cancelled",
         ]);
-        t.event_at("cancelled", "15:02:00");
+        t.event_at("cancelled", "15:01:00");
     }),
     ("a native retweet of somebody's freeze freezes nobody", |t| {
         ordered(t);

@@ -31,12 +31,16 @@ fn record(topic: &str, partition: u32, key: &str, value: Option<&str>) -> OutRec
 
 /// A cluster with these topics of two partitions each, stamped by the broker.
 fn with_topics(cluster: &Cluster, prefix: &str, topics: &[&str]) -> Kafka {
+    with_topics_of(cluster, prefix, topics, ("message.timestamp.type", "LogAppendTime"))
+}
+
+fn with_topics_of(cluster: &Cluster, prefix: &str, topics: &[&str], setting: (&'static str, &str)) -> Kafka {
     let kafka = cluster.kafka(prefix);
     let wanted = topics.iter().map(|topic| Wanted {
         topic: (*topic).to_owned(),
         partitions: 2,
         exact: true,
-        settings: [("message.timestamp.type", "LogAppendTime".to_owned())].into(),
+        settings: [(setting.0, setting.1.to_owned())].into(),
     });
     Admin::new(&kafka).unwrap().create(&wanted.collect::<Vec<_>>(), 1).unwrap();
     kafka
@@ -355,4 +359,15 @@ pub fn a_broker_may_be_killed(cluster: &mut Cluster) {
         _ => values == ["before", "torn", "after"] || values == ["before", "after"],
     };
     assert!(whole, "{values:?} after {torn:?}");
+}
+
+/// A topic may take less than the client does. Trying again would abort for ever.
+pub fn a_record_that_its_topic_refuses_is_fatal(cluster: &Cluster) {
+    let kafka = with_topics_of(cluster, "narrow.", &["out"], ("max.message.bytes", "1000"));
+    let mut worker = kafka.worker(spec("narrow", "narrow-1", &[])).unwrap();
+    worker.send(&record("out", 0, "a", Some(&"x".repeat(5_000)))).unwrap();
+    assert_eq!(commit(&mut *worker, &[]), CommitState::Aborted);
+    let again = worker.send(&record("out", 0, "a", Some("small")));
+    let Err(BusError::Fatal(why)) = again else { panic!("{again:?}") };
+    assert!(why.contains("narrow.out") && why.contains("refused"), "{why}");
 }

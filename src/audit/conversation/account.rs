@@ -8,7 +8,7 @@ use crate::domain::{
     PromptFate, PurchaseId, Reason, ReplyKind, State, StockAction, StockAnswer, StockVerdict, Tag, Time, Uuid,
 };
 
-use super::kept::{Confirm, Kept, What};
+use super::kept::{Confirm, Kept, What, is_cancelled_by};
 use super::purchase::Purchase;
 use super::said::Expected;
 use super::standing::{Standing, Stop};
@@ -259,13 +259,10 @@ impl Account {
         if !own || !intent.orders.is_empty() || (intent.cancel_tags.is_empty() && !intent.cancel_word) {
             return;
         }
-        let answers = intent.in_reply_to.filter(|_| intent.cancel_word);
+        let answers = intent.in_reply_to;
         let answered = self.purchases.iter().find(|p| answers.is_some() && p.prompt_post == answers);
-        let what = What::Cancel {
-            tags: intent.cancel_tags.clone(),
-            word: intent.cancel_word,
-            only: answered.map(|purchase| purchase.id),
-        };
+        let answered = answered.filter(|purchase| is_cancelled_by(&intent.cancel_tags, purchase));
+        let what = What::Cancel { tags: intent.cancel_tags.clone(), only: answered.map(|purchase| purchase.id) };
         self.stop_by(Kept { time: intent.time, post: intent.id, first: intent.first_id, told: false, what }, now);
     }
 
@@ -282,7 +279,7 @@ impl Account {
             }
         }
         // One that answers a prompt has found its purchase.
-        if !matches!(&kept.what, What::Cancel { tags, only: Some(_), .. } if tags.is_empty()) {
+        if !matches!(&kept.what, What::Cancel { only: Some(_), .. }) {
             self.keep(kept, now);
         }
     }

@@ -18,10 +18,9 @@ pub(super) struct Kept {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum What {
     Confirm(Confirm),
-    /// By tags, and by the word: then of one purchase, or of all.
+    /// By tags: of their offers; by the word alone: of all. Of one purchase only, if it answers its prompt.
     Cancel {
         tags: Vec<Tag>,
-        word: bool,
         only: Option<PurchaseId>,
     },
     Deleted(PostId),
@@ -58,9 +57,8 @@ impl Kept {
             What::Confirm(_) => false,
             What::Deleted(post) => *post == purchase.first || *post == purchase.version,
             What::Cancel { .. } if self.time < purchase.ordered_at => false,
-            What::Cancel { tags, word, only } => {
-                let tagged = purchase.terms.cancel.as_ref().is_some_and(|tag| tags.contains(tag));
-                tagged || (*word && only.is_none_or(|only| only == purchase.id))
+            What::Cancel { tags, only } => {
+                only.map_or_else(|| is_cancelled_by(tags, purchase), |only| only == purchase.id)
             }
         }
     }
@@ -74,6 +72,11 @@ impl Kept {
         let reason = if let What::Deleted(_) = self.what { Reason::Deleted } else { Reason::CancelledByUser };
         Stop { time: self.time, reason, post: Some(self.post) }
     }
+}
+
+/// Whether a cancel with these tags, or with none, means this one's offer.
+pub(super) fn is_cancelled_by(tags: &[Tag], purchase: &Purchase) -> bool {
+    tags.is_empty() || purchase.terms.cancel.as_ref().is_some_and(|tag| tags.contains(tag))
 }
 
 impl Confirm {
@@ -90,7 +93,7 @@ impl Confirm {
     }
 
     fn of(intent: &PostIntent) -> Confirm {
-        let buys = !intent.orders.is_empty();
+        let buys = intent.buys;
         let echoed = match &intent.form {
             PostForm::Retweet(echo) | PostForm::Quote(echo) if !buys => echo.confirm_tags.as_slice(),
             PostForm::Retweet(_)
@@ -108,7 +111,7 @@ impl Confirm {
             tags,
             form: intent.form.clone(),
             buys,
-            cancels: !intent.cancel_tags.is_empty() || intent.cancel_word,
+            cancels: intent.orders.is_empty() && (!intent.cancel_tags.is_empty() || intent.cancel_word),
         }
     }
 

@@ -65,8 +65,7 @@ impl Standing {
         self.at(time).refusal()
     }
 
-    /// What stops commerce at `time` or first thereafter: an unlink, a card's end, a freeze. What was earlier counts
-    /// from `time`.
+    /// What stops commerce at `time` or first thereafter: an unlink, a card's end, a freeze.
     pub fn stop_from(&self, time: Time) -> Option<Stop> {
         let mut state = At::default();
         let mut stop: Option<Stop> = None;
@@ -78,7 +77,7 @@ impl Standing {
             let post = if let LinkChange::Freeze(post) = change { Some(*post) } else { None };
             let reason = state.refusal().map(|why| if why == Reason::NotLinked { Reason::Unlinked } else { why });
             let same = |stop: &Stop| Some(stop.reason) == reason;
-            stop = stop.filter(same).or(reason.map(|reason| Stop { time: time.max(*at), reason, post }));
+            stop = stop.filter(same).or(reason.map(|reason| Stop { time: *at, reason, post }));
         }
         stop
     }

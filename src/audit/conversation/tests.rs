@@ -49,6 +49,7 @@ fn post(id: u64, orders: Vec<Arc<Terms>>, confirm_tags: Vec<Tag>) -> AccountMess
         time: if orders.is_empty() { NOON.after(Span::of_secs(1)) } else { NOON },
         handle: None,
         form: PostForm::Own,
+        buys: !orders.is_empty(),
         orders,
         confirm_tags,
         cancel_tags: Vec::new(),

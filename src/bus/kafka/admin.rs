@@ -50,8 +50,8 @@ pub struct Created {
 /// A topic that is there with another number of partitions than it must have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{topic} has {found} partitions, and topics.partitions says {wanted}: accounts would change their partitions. Set \
-     topics.partitions = {found}, or use another topics.prefix"
+    "{topic} has {found} partitions, and topics.partitions says {wanted}: accounts would change their partitions. If \
+     nothing was consumed yet set topics.partitions = {found}; else use another topics.prefix"
 )]
 pub struct Mismatch {
     pub topic: String,

@@ -56,7 +56,7 @@ struct Row {
     running: bool,
     /// The next offset to give.
     next: u64,
-    /// It was read to here, past every gap.
+    /// It was read to here, past every gap; nothing until something was fetched since it was resumed.
     end: Option<u64>,
 }
 
@@ -154,7 +154,7 @@ impl Member {
     }
 
     /// An open transaction of somebody else holds records back below the high watermark: then there is no end in sight.
-    /// Before the first end was told since the partition was resumed that watermark is as old as the last fetch.
+    /// Before anything was fetched since the partition was resumed that watermark is as old as the fetch before.
     pub fn at_end(&self, at: &TopicPartition) -> bool {
         let client = self.consumer.client().native_ptr();
         self.rows.iter().find(|row| row.at == *at).is_some_and(|row| {
@@ -275,6 +275,8 @@ impl Member {
                     Fetched::Message(message) if message.offset >= row.next && row.running => {
                         let record = message.lend();
                         row.next = record.offset + 1;
+                        // The high watermark came with it, or later.
+                        row.end = row.end.or(Some(0));
                         left.spend(record.bytes());
                         visit(&row.at, record);
                     }

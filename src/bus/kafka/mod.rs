@@ -169,6 +169,13 @@ impl Bus for Kafka {
     }
 }
 
+/// What is written by this one will be refused the next time, too.
+fn is_hopeless(why: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode::{ClusterAuthorizationFailed, MessageSizeTooLarge, TransactionalIdAuthorizationFailed};
+    is_denied(why)
+        || matches!(why, ClusterAuthorizationFailed | MessageSizeTooLarge | TransactionalIdAuthorizationFailed)
+}
+
 /// Without the right to it nothing will come of asking again.
 fn is_denied(why: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode::{GroupAuthorizationFailed, TopicAuthorizationFailed};

@@ -19,6 +19,7 @@ use rdkafka::{Timestamp, TopicPartitionList};
 
 use super::clients::tell;
 use super::complaints::complain;
+use super::is_hopeless;
 use super::native::{Doorbell, Queue};
 use super::outcome::{Failure, failure_of};
 use crate::bus::{CommitState, OutRecord};
@@ -48,6 +49,8 @@ pub struct TxProducer {
 pub struct Reports {
     /// The first record of the open transaction that could not be delivered.
     undelivered: Mutex<Option<KafkaError>>,
+    /// Why something would be refused however often it were tried.
+    hopeless: Mutex<Option<String>>,
     /// A request timed out or a connection broke: librdkafka may have sent a commit or abort twice.
     suspect: AtomicBool,
     /// Append time of the last delivered record, by a broker that stamps them; else -1.
@@ -147,6 +150,11 @@ impl TxProducer {
         self.reports().suspect.load(Ordering::Acquire) && !planted::is(Bug::ProducerKept)
     }
 
+    /// Why the next try will fare no better, if that is so: no right, or a record that the topic does not take.
+    pub fn hopeless(&self) -> Option<String> {
+        lock(&self.reports().hopeless).clone()
+    }
+
     /// When the broker appended the last record that was delivered, in milliseconds since 1970.
     pub fn appended_at(&self) -> Option<i64> {
         Some(self.reports().appended_at.load(Ordering::Acquire)).filter(|at| *at >= 0)
@@ -199,6 +207,11 @@ impl TxProducer {
     }
 
     fn failed(&mut self, why: &KafkaError) -> CommitState {
+        if let KafkaError::Transaction(native) = why
+            && is_hopeless(native.code())
+        {
+            self.reports().give_up_hope(format!("a transaction is refused: {why}"));
+        }
         // A record that was not delivered, and a flush that failed, leave a transaction that can be aborted.
         let failure = match why {
             KafkaError::MessageProduction(_) | KafkaError::Flush(_) => Failure::Abort,
@@ -253,6 +266,12 @@ impl ClientContext for Reports {
     }
 }
 
+impl Reports {
+    fn give_up_hope(&self, why: String) {
+        lock(&self.hopeless).get_or_insert(why);
+    }
+}
+
 impl ProducerContext for Reports {
     type DeliveryOpaque = ();
 
@@ -263,7 +282,11 @@ impl ProducerContext for Reports {
                     self.appended_at.store(at, Ordering::Release);
                 }
             }
-            Err((why, _)) => {
+            Err((why, message)) => {
+                if why.rdkafka_error_code().is_some_and(is_hopeless) {
+                    let bytes = message.payload_len() + message.key_len();
+                    self.give_up_hope(format!("a record of {bytes} bytes for {} is refused: {why}", message.topic()));
+                }
                 lock(&self.undelivered).get_or_insert_with(|| why.clone());
             }
         }

@@ -12,6 +12,7 @@ use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::complaints::complain;
+use super::is_hopeless;
 use super::outcome::{Failure, failure_of};
 use super::producer::TxProducer;
 use crate::bus::{BusError, CommitState, LogClock, OutRecord};
@@ -58,6 +59,8 @@ struct Shared {
     came: Condvar,
     /// The worker is gone, or has another thread.
     over: AtomicBool,
+    /// Why no try will fare better than the last one.
+    hopeless: Mutex<Option<String>>,
     /// The worker has another thread.
     abandoned: AtomicBool,
 }
@@ -83,6 +86,7 @@ impl Line {
             producer: Mutex::new(None),
             came: Condvar::new(),
             over: AtomicBool::new(false),
+            hopeless: Mutex::new(None),
             abandoned: AtomicBool::new(false),
         });
         let committer = Committer { config: config.clone(), name: name.to_owned(), shared: shared.clone() };
@@ -116,6 +120,7 @@ impl Transactions {
         if self.committing.is_some() {
             return Err(BusError::Fatal("the commit before has not been answered yet".to_owned()));
         }
+        self.line.shared.ensure_hope()?;
         let mut producer = self.line.shared.await_producer(ANSWER_WAIT);
         let producer = producer.as_mut().ok_or_else(no_identity)?;
         producer.send(topic, record).map_err(|why| match why {
@@ -192,6 +197,7 @@ impl Transactions {
     }
 
     fn recover_within(&mut self, wait: Duration) -> Result<(), BusError> {
+        self.line.shared.ensure_hope()?;
         if self.recovering.is_none() {
             if self.is_stuck() {
                 self.abandon()?;
@@ -237,6 +243,7 @@ impl Transactions {
     }
 
     fn ask(&mut self, request: Request) -> Result<(), BusError> {
+        self.line.shared.ensure_hope()?;
         self.asked = Some(Stopwatch::start());
         let died = |_| BusError::Fatal("the thread for transactions died".to_owned());
         self.line.requests.send(request).map_err(died)
@@ -285,6 +292,9 @@ impl Committer {
             return;
         };
         let state = end(producer);
+        if let Some(why) = producer.hopeless() {
+            self.shared.give_up_hope(why);
+        }
         let known = matches!(state, CommitState::Committed | CommitState::Aborted);
         let renew = known && producer.is_suspect();
         if renew {
@@ -309,6 +319,11 @@ impl Committer {
                     return true;
                 }
                 Err(why) => {
+                    if let KafkaError::Transaction(native) = &why
+                        && is_hopeless(native.code())
+                    {
+                        self.shared.give_up_hope(format!("no transactional identity for {}: {why}", self.name));
+                    }
                     tracing::warn!(name = %self.name, error = %why, "no identity for transactions yet");
                     tries += 1;
                     if failure_of(&why) != Failure::Retry || tries % INIT_TRIES_MAX == 0 {
@@ -336,6 +351,15 @@ impl Shared {
     }
 
     /// The producer, or none if it is still on its way then.
+    fn give_up_hope(&self, why: String) {
+        self.hopeless.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
+    }
+
+    fn ensure_hope(&self) -> Result<(), BusError> {
+        let hopeless = self.hopeless.lock().unwrap_or_else(PoisonError::into_inner);
+        hopeless.as_ref().map_or(Ok(()), |why| Err(BusError::Fatal(why.clone())))
+    }
+
     fn await_producer(&self, wait: Duration) -> MutexGuard<'_, Option<TxProducer>> {
         let waited = self.came.wait_timeout_while(self.lock(), wait, |producer| producer.is_none());
         waited.unwrap_or_else(PoisonError::into_inner).0

@@ -82,8 +82,8 @@ impl Judge<'_> {
         if intent.freeze {
             self.freeze(&intent);
         }
+        let rejection = (intent.buys && !planted::is(Bug::BothTagsConfirm)).then_some(Reason::BothTags);
         if !intent.orders.is_empty() {
-            let rejection = (!planted::is(Bug::BothTagsConfirm)).then_some(Reason::BothTags);
             self.judge_confirm_of(&intent, rejection);
             for terms in &intent.orders {
                 self.order(terms, &intent);
@@ -91,7 +91,7 @@ impl Judge<'_> {
         } else if !intent.cancel_tags.is_empty() || intent.cancel_word {
             self.cancel_by(&intent);
         } else {
-            self.judge_confirm_of(&intent, None);
+            self.judge_confirm_of(&intent, rejection);
         }
     }
 

@@ -26,23 +26,24 @@ struct Stop {
 
 impl Judge<'_> {
     /// A cancel by its author: the purchase whose prompt it answers, else all that wait (by a cancel tag: its offer's).
+    /// A tag of another offer than the prompt's means its own offer.
     pub(super) fn cancel_by(&mut self, intent: &PostIntent) {
-        let answered =
-            self.account.purchases.iter().find(|p| p.prompt_post.is_some() && p.prompt_post == intent.in_reply_to);
+        let scope = if intent.cancel_tags.is_empty() {
+            CancelScope::All
+        } else {
+            CancelScope::Tags(intent.cancel_tags.clone())
+        };
+        let is_answered = |p: &&Purchase| p.prompt_post.is_some() && p.prompt_post == intent.in_reply_to;
+        let answered = self.account.purchases.iter().find(is_answered).filter(|p| scope.covers(p));
         let stop =
             Stop { reason: Reason::CancelledByUser, at: intent.time, post: Some(intent.id), answer: Some(intent.id) };
-        if let (true, Some(purchase)) = (intent.cancel_tags.is_empty(), answered) {
+        if let Some(purchase) = answered {
             let id = purchase.id;
             if let Some(index) = self.position_of(id) {
                 self.cancel_if_open(index, &stop);
             }
             return;
         }
-        let scope = if intent.cancel_tags.is_empty() {
-            CancelScope::All
-        } else {
-            CancelScope::Tags(intent.cancel_tags.clone())
-        };
         for index in 0..self.account.purchases.len() {
             if scope.covers(&self.account.purchases[index]) {
                 self.cancel_if_open(index, &stop);

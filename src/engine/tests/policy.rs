@@ -327,6 +327,45 @@ fn a_stop_finishes_what_was_taken() {
     assert!((4..9).contains(&taken), "{taken}");
 }
 
+/// What falls due at once may be a million: a stop does not wait for all of it.
+#[test]
+fn a_stop_leaves_what_a_shard_leaves() {
+    let bus = toy_bus(1, 1);
+    for _ in 0..8 {
+        append(&bus, &input(0), "a", "1");
+    }
+    let mut one = worker_of(&bus, Toy { room: Some(1), ..Toy::default() }, Inline::default(), (0, 2));
+    while values(&bus, &output(0)).is_empty() {
+        one.step(Time(0), NO_WAIT).unwrap();
+    }
+    one.stop();
+    assert!((0..100).any(|_| one.step(Time(9), NO_WAIT).unwrap() == Step::Done));
+    drop(one);
+    let taken = values(&bus, &output(0)).len();
+    assert!(taken < 5, "{taken}");
+    settle(&mut worker(&bus, (1, 2)), Time(9));
+    check_exactly_once(&bus, 1, "the next owner goes on");
+}
+
+#[test]
+fn a_worker_between_two_assignments_is_not_ready() {
+    let bus = toy_bus(2, 1);
+    let mut one = worker(&bus, (0, 2));
+    settle(&mut one, Time(0));
+    assert!(one.is_ready());
+    let mut two = worker(&bus, (1, 2));
+    let mut between = 0;
+    for _ in 0..50 {
+        one.step(Time(0), NO_WAIT).unwrap();
+        if one.partitions().next().is_none() {
+            between += 1;
+            assert!(!one.is_ready(), "its partitions were taken away");
+        }
+        two.step(Time(0), NO_WAIT).unwrap();
+    }
+    assert!(between > 0 && one.is_ready() && two.is_ready());
+}
+
 #[test]
 fn both_hosts_give_the_same_outputs() {
     let run = |host: &mut dyn FnMut(&SimBus)| {

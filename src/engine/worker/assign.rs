@@ -31,7 +31,7 @@ impl Revoking {
 impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
     /// Takes partitions over: from parking, or by a restore that the next steps carry out.
     pub(super) fn assigned(&mut self, partitions: Vec<(TopicPartition, Position)>) -> Result<(), WorkerError> {
-        self.assigned_once = true;
+        self.is_assigned = true;
         if !planted::is(Bug::GateNeverShut) {
             self.gate.shut();
         }
@@ -86,19 +86,22 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
             self.gathering_since = None;
         }
         self.bus.release()?;
+        self.is_assigned = false;
         // Half a restore may have gone with its partition.
         self.reader.rest();
         self.revoking = None;
         Ok(Step::Busy)
     }
 
-    /// Finishes what was taken; then there is nothing left to step for.
+    /// Finishes what was taken; then there is nothing left to step for. What a shard leaves then, the next owner reads
+    /// again: it may be a million expiries.
     pub(super) fn stop_step(&mut self, now: Time, wait: Duration) -> Result<Step, WorkerError> {
         if self.in_flight.is_some() {
             self.look_at_commit(now, wait)?;
             return Ok(Step::Busy);
         }
-        if self.decide(now)? || self.in_flight.is_some() || self.commit_progress(now)? {
+        let decided = !std::mem::replace(&mut self.stop_tried, true) && self.decide(now)?;
+        if decided || self.in_flight.is_some() || self.commit_progress(now)? {
             return Ok(Step::Busy);
         }
         Ok(Step::Done)
@@ -106,44 +109,42 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
 
     /// Carries the restore of one partition on by one piece. Answers whether it moved. A partition that can't be read
     /// waits by itself: it must not keep the others from their work, nor the worker from its group.
+    ///
+    /// A read that fails may have taken its time, so it is one a step, of whoever failed longest ago.
     pub(super) fn restore_step(&mut self, now: Time) -> Result<bool, WorkerError> {
-        let Worker { held, reader, stage, host, stats, .. } = self;
-        for row in &mut held.rows {
-            if row.rests(now) {
-                continue;
+        let Worker { held, reader, host, stats, .. } = self;
+        let is_due = |row: &&mut Held<_>| matches!(row.state, State::Restoring(_)) && !row.rests(now);
+        let due = held.rows.iter_mut().filter(is_due).min_by_key(|row| row.failed.map(|(_, at)| at));
+        let Some(row) = due else { return Ok(false) };
+        let State::Restoring(restore) = &mut row.state else { unreachable!("just matched") };
+        match restore.step(&mut **reader, now) {
+            Ok(Progress::Read(records)) => {
+                row.failed = None;
+                stats.restored_records += records;
+                Ok(records > 0)
             }
-            let State::Restoring(restore) = &mut row.state else {
-                continue;
-            };
-            match restore.step(&mut **reader, now) {
-                Ok(Progress::Read(records)) => {
-                    row.failed = None;
-                    stats.restored_records += records;
-                    return Ok(records > 0);
-                }
-                Ok(Progress::Done) => {
-                    row.failed = None;
-                    let State::Restoring(restore) = std::mem::replace(&mut row.state, State::Live) else {
-                        unreachable!("just matched")
-                    };
-                    host.put(&row.at, restore.into_shard())?;
-                    stats.restores += 1;
-                    reader.rest();
-                    return Ok(true);
-                }
-                Err(RestoreFailure::Bus(BusError::Unavailable(why))) => {
-                    **restore = fresh_restore(&**stage, &row.at, &row.committed);
-                    let times = row.failed.map_or(0, |(times, _)| times).saturating_add(1);
-                    row.failed = Some((times, now));
-                    stats.backoffs += 1;
-                    let TopicPartition { topic, partition } = &row.at;
-                    tracing::warn!(%topic, partition, times, why, "a shard can't be restored yet");
-                }
-                Err(RestoreFailure::Bus(why)) => return Err(why.into()),
-                Err(other) => return Err(WorkerError::Restore(other)),
+            Ok(Progress::Done) => {
+                row.failed = None;
+                let State::Restoring(restore) = std::mem::replace(&mut row.state, State::Live) else {
+                    unreachable!("just matched")
+                };
+                host.put(&row.at, restore.into_shard())?;
+                stats.restores += 1;
+                reader.rest();
+                Ok(true)
             }
+            // It goes on from where it was: what was read twice counts once.
+            Err(RestoreFailure::Bus(BusError::Unavailable(why))) => {
+                let times = row.failed.map_or(0, |(times, _)| times).saturating_add(1);
+                row.failed = Some((times, now));
+                stats.backoffs += 1;
+                let TopicPartition { topic, partition } = &row.at;
+                tracing::warn!(%topic, partition, times, why, "a shard can't be restored yet");
+                Ok(false)
+            }
+            Err(RestoreFailure::Bus(why)) => Err(why.into()),
+            Err(other) => Err(WorkerError::Restore(other)),
         }
-        Ok(false)
     }
 
     pub(super) fn tend_gate(&mut self, now: Time) -> Result<(), BusError> {

@@ -97,7 +97,7 @@ impl Catalogue {
             || post.freezes
             || post.tags().any(|tag| self.order_of(tag, Time(post.time()), state).is_some())
             || post.tags().any(|tag| self.is(Kind::Cancel, tag, state))
-            || self.confirms(post, state).next().is_some();
+            || post.tags().any(|tag| self.is(Kind::Confirm, tag, state));
         own && !speaks
     }
 
@@ -124,7 +124,10 @@ impl Catalogue {
         if !same_tags(&intent.cancel_tags, cancels, goods) {
             return Err("cancel_tags");
         }
-        let confirms = self.confirms(post, state).filter(|_| !retweet);
+        if intent.buys != said(post.tags().any(|tag| self.is(Kind::Buy, tag, state))) {
+            return Err("buys");
+        }
+        let confirms = post.tags().filter(|tag| said(self.is(Kind::Confirm, *tag, state)));
         if !same_tags(&intent.confirm_tags, confirms, goods) {
             return Err("confirm_tags");
         }
@@ -179,14 +182,6 @@ impl Catalogue {
         orders.sort_unstable();
         orders.dedup();
         orders
-    }
-
-    /// A post that carries any buy tag confirms nothing; one that orders is judged by its account.
-    fn confirms<'a>(&'a self, post: &'a Post, state: usize) -> impl Iterator<Item = TagId> + 'a {
-        let time = Time(post.time());
-        let orders = post.tags().any(|tag| self.order_of(tag, time, state).is_some());
-        let dead_buy = !orders && post.tags().any(|tag| self.is(Kind::Buy, tag, state));
-        post.tags().filter(move |tag| !dead_buy && self.is(Kind::Confirm, *tag, state))
     }
 
     fn form_of(&self, post: &Post, state: usize, goods: &Goods) -> PostForm {

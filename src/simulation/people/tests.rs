@@ -81,6 +81,7 @@ fn plain_buy(people: &mut People) -> (Input, u32, InboxRecord) {
         handle: Some(post.author.handle.to_string()),
         form: PostForm::Own,
         orders: vec![terms],
+        buys: true,
         confirm_tags: Vec::new(),
         cancel_tags: Vec::new(),
         cancel_word: false,

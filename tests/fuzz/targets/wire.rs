@@ -107,7 +107,7 @@ fn check_internal(data: &[u8]) {
     match choice % 7 {
         0 => again(bytes, |bytes| decode_inbox(None, bytes).ok(), encode_inbox),
         1 => again(bytes, |bytes| decode_offers(bytes).ok(), encode_offers),
-        2 => again(bytes, |bytes| decode_watermark(bytes).ok(), encode_watermark),
+        2 => again(bytes, |bytes| decode_watermark(bytes, 4).ok(), |mark| encode_watermark(mark, 4)),
         3 => again(bytes, |bytes| decode_account(bytes).ok(), encode_account),
         4 => again(bytes, |bytes| restored(&entry_key("a"), bytes)?.entries.remove(&"a".to_owned()), encode_entry),
         5 => again(bytes, |bytes| restored(&claim_key(&PURCHASE), bytes)?.claims.remove(&PURCHASE), encode_claim),
@@ -116,7 +116,7 @@ fn check_internal(data: &[u8]) {
             again(bytes, |bytes| restored(&place_key(&place), bytes)?.line.remove(&place), encode_waiter);
             // As a key: of what it names nothing is known, so that there is nothing to delete.
             let mut book = Book::default();
-            let _ = restore(&mut book, &mut Watermark::default(), bytes, None);
+            let _ = restore(&mut book, (&mut Watermark::default(), 4), bytes, None);
             assert!(book.entries.is_empty() && book.claims.is_empty() && book.line.is_empty());
         }
     }
@@ -131,7 +131,7 @@ fn again<T: PartialEq + std::fmt::Debug>(bytes: &[u8], read: impl Fn(&[u8]) -> O
 
 fn restored(key: &str, value: &[u8]) -> Option<Book> {
     let mut book = Book::default();
-    restore(&mut book, &mut Watermark::default(), key.as_bytes(), Some(value)).ok().map(|()| book)
+    restore(&mut book, (&mut Watermark::default(), 4), key.as_bytes(), Some(value)).ok().map(|()| book)
 }
 
 const PURCHASE: Uuid = Uuid([0xa5; 16]);
@@ -200,7 +200,7 @@ fn internal_seeds() -> Vec<Vec<u8>> {
     let mut seeds: Vec<Vec<u8>> = inbox.map(|record| chosen(0, encode_inbox(&record))).collect();
     seeds.extend(offers.iter().map(|record| chosen(1, encode_offers(record))));
     seeds.extend([
-        chosen(2, encode_watermark(&mark)),
+        chosen(2, encode_watermark(&mark, 4)),
         chosen(3, encode_account(&account())),
         chosen(4, encode_entry(&entry)),
     ]);
