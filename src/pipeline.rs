@@ -242,6 +242,16 @@ impl Producer {
         })
     }
 
+    /// Writes a record to each of these topics and takes it back. An error: what may not be written.
+    pub fn try_out(&mut self, topics: &[String]) -> Result<(), BusError> {
+        for topic in topics {
+            self.send(topic, Some(0), Some(b"check"), None)?;
+        }
+        while self.worker.abort()? == CommitState::Pending {}
+        // Whatever was refused for good is told now.
+        self.worker.recover()
+    }
+
     /// Commits what was sent, with these positions of the producer's own group. `Unavailable`: it was not committed, or
     /// nobody knows.
     pub fn commit(&mut self, positions: &[(TopicPartition, crate::bus::Position)]) -> Result<(), BusError> {

@@ -27,6 +27,8 @@ mod promises;
 mod proxy;
 #[path = "kafka/raw.rs"]
 mod raw;
+#[path = "kafka/rights.rs"]
+mod rights;
 #[path = "kafka/runs.rs"]
 mod runs;
 #[path = "kafka/secure.rs"]
@@ -82,6 +84,7 @@ fn one_broker_serves_them_all() {
     timed("an_open_transaction_is_told", || network::an_open_transaction_is_told(&cluster));
     timed("the_cluster_is_away_for_a_while", || network::the_cluster_is_away_for_a_while(&cluster));
     timed("tls_where_the_build_has_it", || tls::tls_where_the_build_has_it(&cluster));
+    timed("rights_that_are_missing_are_told", || rights::rights_that_are_missing_are_told(&cluster));
     timed("topics_that_grew_are_refused", || runs::topics_that_grew_are_refused(&cluster));
     timed("mistakes_are_told", || runs::mistakes_are_told(&cluster));
     timed("a_broker_may_be_killed", || promises::a_broker_may_be_killed(&mut cluster));

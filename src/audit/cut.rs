@@ -121,7 +121,7 @@ impl Cut {
             for (partition, bounds) in self.topics.get(topic).into_iter().flatten().enumerate() {
                 if bounds.begin > 0 {
                     let begin = bounds.begin;
-                    let why = "what an audit needs was dropped by retention (bus.embedded.retention)";
+                    let why = "what an audit needs was dropped by retention";
                     return Err(CutError(format!("{topic} {partition} begins at offset {begin}: {why}")));
                 }
             }

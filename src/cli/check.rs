@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::bus::kafka::admin::Admin;
-use crate::bus::{Bus, BusError};
+use crate::bus::{Budget, Bus, BusError, Reader, TopicPartition};
 use crate::config::{BusKind, ConfigErrors, Settings};
 use crate::log::{ensure_topics, inputs, open_kafka};
-use crate::pipeline::Producer;
+use crate::pipeline::{COMPACTED, Producer, topics};
 
 /// The exit code of a bad configuration (`EX_CONFIG` of sysexits.h).
 pub const EXIT_CONFIG: u8 = 78;
@@ -80,8 +80,8 @@ fn checked(
     errors.into_result((settings, offers.len()))
 }
 
-/// Brokers, topics, and the rights of a worker: to read its groups' positions and to begin transactions. Writes
-/// nothing.
+/// Brokers, topics, and the rights of a worker: to read its topics and its groups' positions, to write in transactions.
+/// What it writes is aborted; nobody sees it.
 fn probe(settings: &Settings) -> Result<String, BusError> {
     if settings.bus.kind == BusKind::Embedded {
         return Ok("the embedded bus has no server, nothing to probe".to_owned());
@@ -94,12 +94,26 @@ fn probe(settings: &Settings) -> Result<String, BusError> {
     for (group, topics) in inputs(settings) {
         for topic in &topics {
             let all = kafka.all_of(topic)?;
-            reader.ends(&all)?;
             partitions += kafka.positions(&group, &all)?.len();
+            ensure_readable(&kafka, &mut *reader, topic)?;
         }
     }
-    drop(Producer::new(&kafka, "check")?);
-    Ok(format!("{brokers} brokers, all topics, {partitions} partitions to read, transactions allowed"))
+    let inputs: Vec<String> = inputs(settings).swap_remove(0).1;
+    let written: Vec<String> = topics(settings).into_iter().filter(|topic| !inputs.contains(topic)).collect();
+    for topic in written.iter().filter(|topic| COMPACTED.contains(&topic.as_str())) {
+        ensure_readable(&kafka, &mut *reader, topic)?;
+    }
+    Producer::new(&kafka, "check")?.try_out(&written)?;
+    Ok(format!("{brokers} brokers, all topics, {partitions} partitions to read, {} topics to write", written.len()))
+}
+
+/// To be told an end takes the right to read.
+fn ensure_readable(bus: &dyn Bus, reader: &mut dyn Reader, topic: &str) -> Result<(), BusError> {
+    let first = TopicPartition::new(topic, 0);
+    let end = reader.end(&first)?;
+    reader.read(&first, end, Budget::BULK, &mut |_| {})?;
+    reader.rest();
+    reader.ends(&bus.all_of(topic)?).map(drop)
 }
 
 fn lossy(text: &std::ffi::OsStr) -> String {

@@ -165,6 +165,18 @@ impl Cluster {
         told.lines().skip(1).filter(|line| !line.trim().is_empty() && !ended(line)).map(str::to_owned).collect()
     }
 
+    /// Takes a right to a topic away from everybody, and leaves the others.
+    pub fn deny(&self, right: &str, topic: &str) {
+        let others = ["Read", "Write", "Describe"].into_iter().filter(|other| *other != right);
+        for (whom, operations) in [("--allow-principal", others.collect()), ("--deny-principal", vec![right])] {
+            let mut tool = java(&["-XX:TieredStopAtLevel=1"], "org.apache.kafka.tools.AclCommand");
+            tool.args(["--bootstrap-server", &self.bootstrap(), "--add", "--topic", topic, whom, "User:ANONYMOUS"]);
+            tool.args(operations.iter().flat_map(|operation| ["--operation", operation]));
+            let output = tool.output().expect("java runs");
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        }
+    }
+
     fn await_all(&self) {
         let kafka = self.kafka("");
         let admin = Admin::new(&kafka).expect("an admin client");
@@ -237,6 +249,8 @@ impl Cluster {
              transaction.abort.timed.out.transaction.cleanup.interval.ms=1000\n\
              group.initial.rebalance.delay.ms=0\n\
              log.cleaner.dedupe.buffer.size=4194304\n\
+             authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n\
+             allow.everyone.if.no.acl.found=true\n\
              {more}",
             id = node.id,
             port = node.port,

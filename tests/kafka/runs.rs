@@ -60,7 +60,7 @@ pub fn a_firehose_comes_out_as_on_the_embedded_log(cluster: &Cluster) {
 }
 
 /// Writes a firehose of so many posts beside a configuration; gives the arguments of a run that reads it.
-fn run_of(house: &House, posts: usize) -> [String; 5] {
+pub fn run_of(house: &House, posts: usize) -> [String; 5] {
     let plan = Plan {
         seed: first_seed(),
         posts,

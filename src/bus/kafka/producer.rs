@@ -257,6 +257,10 @@ impl ClientContext for Reports {
         if matches!(facility, "FAIL" | "REQTMOUT") {
             self.suspect.store(true, Ordering::Release);
         }
+        // librdkafka tells it nowhere else: what waits for the partition times out.
+        if facility == "ADDPARTS" && message.contains("authorization failed") {
+            self.give_up_hope(message.to_owned());
+        }
         tell(level, facility, message);
     }
 
