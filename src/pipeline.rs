@@ -10,7 +10,7 @@ use crate::accounts::{self, AccountsStage};
 use crate::bus::embedded::{Embedded, EmbeddedOptions, Fsync};
 use crate::bus::{Budget, Bus, BusError, BusWorker, CommitState, OutRecord, TopicPartition, WorkerSpec, ends_of};
 use crate::clock::{Clock, VirtualClock};
-use crate::config::{self, FieldError, IdleBy, OfferSpec, Settings};
+use crate::config::{self, IdleBy, OfferSpec, Settings};
 use crate::domain::{Offer, Span, Time};
 use crate::engine;
 use crate::engine::ends;
@@ -26,7 +26,6 @@ use crate::screen::catalogue::Service;
 use crate::screen::follow::{Follower, OfferRules};
 use crate::screen::setup::{ScreenSetup, Shared, TimeRules, Topology};
 use crate::screen::side::OFFERS;
-use crate::wire::Texts;
 use crate::wire::uuids::uuid_of;
 
 /// Topics of which only the last record of each key is kept. `offers` is not among them here: its older versions tell
@@ -73,8 +72,10 @@ impl Stages {
             user_id: Some(settings.service.user_id),
             freeze_tag: Some(settings.service.freeze_tag.clone()),
         };
-        let (texts, looks) = (settings.texts(), config::TagLooks::default());
-        let rules = Box::new(TopicRules { settings: settings.clone(), texts, looks });
+        let rules = Box::new(TopicRules {
+            freeze_tag: settings.service.freeze_tag.clone(),
+            looks: config::TagLooks::default(),
+        });
         let follower = Follower::new(bus, service, rules, settings.limits.record_bytes)?;
         let catalogue = Shared::new(follower.empty());
         follower.follow(&catalogue)?;
@@ -174,27 +175,23 @@ fn lacking<'o>(offers: &'o [OfferSpec], setup: &ScreenSetup) -> Vec<&'o OfferSpe
 
 /// The configuration's rules for offers of the topic.
 struct TopicRules {
-    settings: Settings,
-    texts: Texts,
+    freeze_tag: String,
     looks: config::TagLooks,
 }
 
 impl OfferRules for TopicRules {
     fn read(&self, spec: Value, version: u64) -> Result<Offer, String> {
         let spec: OfferSpec = serde_json::from_value(spec).map_err(|error| error.to_string())?;
-        let told = |errors: Vec<FieldError>| {
+        // Whether its replies fit is not asked: the topic is read again at every start, by the settings of that day,
+        // and what people were prompted for must not become unknown.
+        spec.into_offer(version).map_err(|errors| {
             let errors: Vec<String> = errors.iter().map(|error| format!("{}: {}", error.field, error.what)).collect();
             errors.join("; ")
-        };
-        let offer = spec.into_offer(version).map_err(told)?;
-        match self.settings.unfit_replies(&self.texts, &offer) {
-            faults if faults.is_empty() => Ok(offer),
-            faults => Err(told(faults)),
-        }
+        })
     }
 
     fn clash(&self, new: &Offer, others: &mut dyn Iterator<Item = &Offer>) -> Option<String> {
-        config::clash_with(new, others, &self.settings.service.freeze_tag, &self.looks)
+        config::clash_with(new, others, &self.freeze_tag, &self.looks)
     }
 }
 

@@ -8,7 +8,8 @@ use crate::bus::kafka::admin::Admin;
 use crate::bus::{Budget, Bus, BusError, Reader, TopicPartition};
 use crate::config::{BusKind, ConfigErrors, Settings};
 use crate::log::{ensure_topics, inputs, open_kafka};
-use crate::pipeline::{COMPACTED, Producer, topics};
+use crate::pipeline::{Producer, topics};
+use crate::screen::side::OFFERS;
 
 /// The exit code of a bad configuration (`EX_CONFIG` of sysexits.h).
 pub const EXIT_CONFIG: u8 = 78;
@@ -18,7 +19,7 @@ pub struct CheckArgs {
     /// The configuration file [default: config/pay-by-tweet.toml if it exists]
     #[arg(long, value_name = "F")]
     pub config: Option<PathBuf>,
-    /// Also asks the bus whether it is there
+    /// Also asks the cluster: whether it is there, has the topics, and lets us read and write (nothing stays)
     #[arg(long)]
     pub online: bool,
 }
@@ -51,7 +52,7 @@ pub fn check(
             let from = settings.offers_file.as_deref();
             let catalogue = from.map_or("the built-in catalogue".into(), |path| path.display().to_string());
             let noun = if offers == 1 { "offer" } else { "offers" };
-            let online = match args.online.then(|| probe(&settings)) {
+            let online = match args.online.then(|| probe(&settings, offers)) {
                 None => String::new(),
                 Some(Ok(told)) => format!("; online: {told}"),
                 Some(Err(why)) => {
@@ -82,7 +83,7 @@ fn checked(
 
 /// Brokers, topics, and the rights of a worker: to read its topics and its groups' positions, to write in transactions.
 /// What it writes is aborted; nobody sees it.
-fn probe(settings: &Settings) -> Result<String, BusError> {
+fn probe(settings: &Settings, offers: usize) -> Result<String, BusError> {
     if settings.bus.kind == BusKind::Embedded {
         return Ok("the embedded bus has no server, nothing to probe".to_owned());
     }
@@ -99,8 +100,10 @@ fn probe(settings: &Settings) -> Result<String, BusError> {
         }
     }
     let inputs: Vec<String> = inputs(settings).swap_remove(0).1;
-    let written: Vec<String> = topics(settings).into_iter().filter(|topic| !inputs.contains(topic)).collect();
-    for topic in written.iter().filter(|topic| COMPACTED.contains(&topic.as_str())) {
+    // The offers of the file are written where the topic lacks them.
+    let is_written = |topic: &String| !inputs.contains(topic) || (offers > 0 && topic == OFFERS);
+    let written: Vec<String> = topics(settings).into_iter().filter(is_written).collect();
+    for topic in written.iter().filter(|topic| topic.ends_with(".changelog")) {
         ensure_readable(&kafka, &mut *reader, topic)?;
     }
     Producer::new(&kafka, "check")?.try_out(&written)?;

@@ -272,7 +272,6 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
             Polled::Records(_) => {
                 let since = *self.gathering_since.get_or_insert(now);
                 let waited = now.since(since);
-                // The last poll may overshoot the bytes by as much again.
                 let full = self.held.gathered() >= self.settings.batch.records_max as u64
                     || self.held.gathered_bytes() >= self.settings.batch.bytes_max;
                 if full || !(0..self.settings.commit_interval.0).contains(&waited) {

@@ -25,6 +25,8 @@ pub struct Lags {
     watermarks: BTreeMap<TopicPartition, Option<Time>>,
     /// Of the sources, as the stages before tell it.
     told: Option<i64>,
+    /// No stage could be looked at: then the first one tells enough the next time.
+    away: bool,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -50,6 +52,7 @@ impl Lags {
     /// Looks anew. While the log is away the last look stands, and how old it is is told; one stage that can't be
     /// looked at hides no other.
     pub fn look(&mut self, state: &HttpState, now: Time) {
+        let was_away = std::mem::replace(&mut self.away, true);
         for stage in STAGES {
             // A reader that failed is not used again.
             let Some(mut reader) = self.reader.take().or_else(|| state.bus.reader().ok()) else { return };
@@ -65,7 +68,9 @@ impl Lags {
                     self.by_stage.insert(stage, lags);
                     telemetry::lag_looked(stage, now);
                     self.reader = Some(reader);
+                    self.away = false;
                 }
+                Err(_) if was_away => return,
                 Err(why) => tracing::debug!(stage, %why, "how far a stage is behind can't be seen"),
             }
         }

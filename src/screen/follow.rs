@@ -3,7 +3,7 @@
 //! Nothing may depend on how a producer partitions, so what was said last about an offer is told by when it was
 //! appended, whichever partition it is in; within a partition by its order, whatever the log's clock does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::catalogue::{Catalogue, RetiredTags, Service};
@@ -38,6 +38,8 @@ struct State {
     retired: Vec<RetiredTags>,
     /// Ids that were withdrawn, by which version; also those whose offer the topic has forgotten.
     withdrawn: BTreeMap<String, u64>,
+    /// Ids of offers that were no good.
+    refused: BTreeSet<String>,
     /// By (partition, offset): what the catalogue made of a record.
     taken: BTreeMap<Place, Taken>,
     /// Read, and waiting for the partitions that are yet to be read.
@@ -76,6 +78,7 @@ impl Follower {
             offers: BTreeMap::new(),
             retired: Vec::new(),
             withdrawn: BTreeMap::new(),
+            refused: BTreeSet::new(),
             taken: BTreeMap::new(),
             unsorted: Vec::new(),
             changed: false,
@@ -137,25 +140,31 @@ impl Follower {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The ids that the topic knows, withdrawn ones too, for seeding.
+    /// The ids that the topic knows, withdrawn and refused ones too, for seeding.
     pub fn known(&self) -> Vec<String> {
         let state = self.lock();
-        state.offers.keys().chain(state.withdrawn.keys()).cloned().collect()
+        state.offers.keys().chain(state.withdrawn.keys()).chain(&state.refused).cloned().collect()
     }
 
     fn take(&self, said: &Said, state: &mut State) -> Taken {
-        let State { offers, withdrawn, retired, changed, .. } = state;
+        let State { offers, withdrawn, refused, retired, changed, .. } = state;
         let version = said.version;
         let is_old = |id: &str| offers.get(id).is_some_and(|known| known.terms.version >= version);
         let is_withdrawn = |id: &str| withdrawn.get(id).is_some_and(|later| *later > version);
         let envelope = inputs::parse_offer_envelope(said.value.as_deref(), said.key.as_deref(), self.record_bytes_max);
         let new = match envelope {
-            Ok(Some(OfferRecord::Spec { spec, .. })) => self.rules.read(spec, version).and_then(|new| {
-                match self.rules.clash(&new, &mut offers.values().map(|offer| &**offer)) {
-                    Some(why) => Err(why),
-                    None => Ok(Some(Offer { withdrawn: is_withdrawn(&new.terms.offer), ..new })),
+            Ok(Some(OfferRecord::Spec { id, spec })) => {
+                let new = self.rules.read(spec, version).and_then(|new| {
+                    match self.rules.clash(&new, &mut offers.values().map(|offer| &**offer)) {
+                        Some(why) => Err(why),
+                        None => Ok(Some(Offer { withdrawn: is_withdrawn(&new.terms.offer), ..new })),
+                    }
+                });
+                if new.is_err() {
+                    refused.insert(id);
                 }
-            }),
+                new
+            }
             Ok(Some(OfferRecord::Withdrawn { id })) => {
                 let offer = offers.get(&id).map(|offer| Offer { withdrawn: true, ..(**offer).clone() });
                 withdrawn.entry(id).and_modify(|known| *known = version.max(*known)).or_insert(version);

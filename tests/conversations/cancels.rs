@@ -88,6 +88,12 @@ pub const TABLE: Table = &[
             "alice hears prompt, prompt, cancelled",
         ]);
     }),
+    ("the cancel tags of two offers in reply to a prompt of one cancel both", |t| {
+        let (gift, _) = two_wait(t);
+        let text = format!("{CANCEL} #CancelKindleFireHD");
+        t.reply(ALICE, "15:08:00", &text, (gift.id, SERVICE));
+        both_cancelled(t);
+    }),
     ("a cancel tag in reply to another offer's prompt cancels its own offer's", |t| {
         let (_, kindle) = two_wait(t);
         t.reply(ALICE, "15:08:00", CANCEL, (kindle.id, SERVICE));

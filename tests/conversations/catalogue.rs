@@ -94,17 +94,6 @@ pub const TABLE: Table = &[
         t.no_record("purchases.events", json!({"offer": "odd"}));
         t.expect(&["dead letters: wrong_type"]);
     }),
-    ("an offer on the topic whose prompt can't be as short as it asks is refused", |t| {
-        t.linked(ALICE);
-        let mut odd = t.offers[1].clone();
-        odd.id = "odd".to_owned();
-        (odd.buy_tag, odd.confirm_tag, odd.cancel_tag) = (Some("Kettle".into()), Some("YesKettle".into()), None);
-        odd.reply_length = Some(20);
-        t.publish(&odd);
-        t.post(ALICE, "15:01:00", "#Kettle");
-        t.no_record("purchases.events", json!({"offer": "odd"}));
-        t.expect(&["dead letters: wrong_type"]);
-    }),
     ("an offer on the topic that is no offer", |t| {
         t.linked(ALICE);
         t.side("offers", Some("odd"), json!({"id": "odd", "kind": "purchase", "price": "a lot"}));

@@ -167,14 +167,23 @@ impl Cluster {
 
     /// Takes a right to a topic away from everybody, and leaves the others.
     pub fn deny(&self, right: &str, topic: &str) {
-        let others = ["Read", "Write", "Describe"].into_iter().filter(|other| *other != right);
-        for (whom, operations) in [("--allow-principal", others.collect()), ("--deny-principal", vec![right])] {
-            let mut tool = java(&["-XX:TieredStopAtLevel=1"], "org.apache.kafka.tools.AclCommand");
-            tool.args(["--bootstrap-server", &self.bootstrap(), "--add", "--topic", topic, whom, "User:ANONYMOUS"]);
-            tool.args(operations.iter().flat_map(|operation| ["--operation", operation]));
-            let output = tool.output().expect("java runs");
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
-        }
+        let others: Vec<&str> = ["Read", "Write", "Describe"].into_iter().filter(|other| *other != right).collect();
+        self.rule("--allow-principal", &["--topic", topic], &others);
+        self.rule("--deny-principal", &["--topic", topic], &[right]);
+    }
+
+    /// Lets nobody have a transactional identity that begins so.
+    pub fn deny_identities(&self, prefix: &str) {
+        let identities = ["--transactional-id", prefix, "--resource-pattern-type", "prefixed"];
+        self.rule("--deny-principal", &identities, &["Write"]);
+    }
+
+    fn rule(&self, whom: &str, what: &[&str], operations: &[&str]) {
+        let mut tool = java(&["-XX:TieredStopAtLevel=1"], "org.apache.kafka.tools.AclCommand");
+        tool.args(["--bootstrap-server", &self.bootstrap(), "--add", whom, "User:ANONYMOUS"]).args(what);
+        tool.args(operations.iter().flat_map(|operation| ["--operation", operation]));
+        let output = tool.output().expect("java runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     }
 
     fn await_all(&self) {

@@ -262,7 +262,8 @@ impl Account {
         let answers = intent.in_reply_to;
         let answered = self.purchases.iter().find(|p| answers.is_some() && p.prompt_post == answers);
         let answered = answered.filter(|purchase| is_cancelled_by(&intent.cancel_tags, purchase));
-        let what = What::Cancel { tags: intent.cancel_tags.clone(), only: answered.map(|purchase| purchase.id) };
+        let answered = answered.map(|purchase| (purchase.id, purchase.terms.cancel.clone()));
+        let what = What::Cancel { tags: intent.cancel_tags.clone(), answered };
         self.stop_by(Kept { time: intent.time, post: intent.id, first: intent.first_id, told: false, what }, now);
     }
 
@@ -278,8 +279,12 @@ impl Account {
                 }
             }
         }
-        // One that answers a prompt has found its purchase.
-        if !matches!(&kept.what, What::Cancel { only: Some(_), .. }) {
+        // One that answers a prompt has found its purchase; a tag of another offer has not.
+        let found = match &kept.what {
+            What::Cancel { tags, answered: Some((_, own)) } => tags.iter().all(|tag| Some(tag) == own.as_ref()),
+            _ => false,
+        };
+        if !found {
             self.keep(kept, now);
         }
     }

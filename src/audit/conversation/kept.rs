@@ -18,10 +18,11 @@ pub(super) struct Kept {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum What {
     Confirm(Confirm),
-    /// By tags: of their offers; by the word alone: of all. Of one purchase only, if it answers its prompt.
+    /// By tags: of their offers; by the word alone: of all. Of the offer whose prompt it answers, or by the word, only
+    /// the answered purchase.
     Cancel {
         tags: Vec<Tag>,
-        only: Option<PurchaseId>,
+        answered: Option<(PurchaseId, Option<Tag>)>,
     },
     Deleted(PostId),
 }
@@ -57,8 +58,12 @@ impl Kept {
             What::Confirm(_) => false,
             What::Deleted(post) => *post == purchase.first || *post == purchase.version,
             What::Cancel { .. } if self.time < purchase.ordered_at => false,
-            What::Cancel { tags, only } => {
-                only.map_or_else(|| is_cancelled_by(tags, purchase), |only| only == purchase.id)
+            What::Cancel { tags, answered } => {
+                let narrowed = |(only, offers): &(PurchaseId, Option<Tag>)| {
+                    let same_offer = tags.is_empty() || *offers == purchase.terms.cancel;
+                    same_offer && *only != purchase.id
+                };
+                is_cancelled_by(tags, purchase) && !answered.as_ref().is_some_and(narrowed)
             }
         }
     }

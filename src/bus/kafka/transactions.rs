@@ -214,7 +214,10 @@ impl Transactions {
                 Ok(())
             }
             Err(RecvTimeoutError::Timeout) => Err(no_identity()),
-            Err(RecvTimeoutError::Disconnected) => Err(BusError::Fatal("the thread for transactions died".to_owned())),
+            Err(RecvTimeoutError::Disconnected) => {
+                self.line.shared.ensure_hope()?;
+                Err(BusError::Fatal("the thread for transactions died".to_owned()))
+            }
         }
     }
 
@@ -308,10 +311,10 @@ impl Committer {
         }
     }
 
-    /// A new client with a new epoch. Tries until it has one; false if the worker is gone.
+    /// A new client with a new epoch. Tries until it has one; false if the worker is gone, or none will be had.
     fn renew(&self) -> bool {
         let (mut client, mut tries) = (None, 0);
-        while !self.shared.over.load(Ordering::Acquire) {
+        while !self.shared.over.load(Ordering::Acquire) && self.shared.ensure_hope().is_ok() {
             match self.try_renew(&mut client) {
                 Ok(()) => {
                     *self.shared.lock() = client;
@@ -350,7 +353,6 @@ impl Shared {
         self.producer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The producer, or none if it is still on its way then.
     fn give_up_hope(&self, why: String) {
         self.hopeless.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
     }
@@ -360,6 +362,7 @@ impl Shared {
         hopeless.as_ref().map_or(Ok(()), |why| Err(BusError::Fatal(why.clone())))
     }
 
+    /// The producer, or none if it is still on its way then.
     fn await_producer(&self, wait: Duration) -> MutexGuard<'_, Option<TxProducer>> {
         let waited = self.came.wait_timeout_while(self.lock(), wait, |producer| producer.is_none());
         waited.unwrap_or_else(PoisonError::into_inner).0

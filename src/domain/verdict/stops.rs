@@ -28,21 +28,27 @@ impl Judge<'_> {
     /// A cancel by its author: the purchase whose prompt it answers, else all that wait (by a cancel tag: its offer's).
     /// A tag of another offer than the prompt's means its own offer.
     pub(super) fn cancel_by(&mut self, intent: &PostIntent) {
-        let scope = if intent.cancel_tags.is_empty() {
+        let mut scope = if intent.cancel_tags.is_empty() {
             CancelScope::All
         } else {
             CancelScope::Tags(intent.cancel_tags.clone())
         };
         let is_answered = |p: &&Purchase| p.prompt_post.is_some() && p.prompt_post == intent.in_reply_to;
         let answered = self.account.purchases.iter().find(is_answered).filter(|p| scope.covers(p));
+        let answered = answered.map(|purchase| (purchase.id, purchase.terms.cancel.clone()));
         let stop =
             Stop { reason: Reason::CancelledByUser, at: intent.time, post: Some(intent.id), answer: Some(intent.id) };
-        if let Some(purchase) = answered {
-            let id = purchase.id;
+        if let Some((id, own)) = answered {
             if let Some(index) = self.position_of(id) {
                 self.cancel_if_open(index, &stop);
             }
-            return;
+            match &mut scope {
+                CancelScope::Tags(tags) => tags.retain(|tag| Some(tag) != own.as_ref()),
+                CancelScope::All => return,
+            }
+            if matches!(&scope, CancelScope::Tags(tags) if tags.is_empty()) {
+                return;
+            }
         }
         for index in 0..self.account.purchases.len() {
             if scope.covers(&self.account.purchases[index]) {
