@@ -29,5 +29,5 @@ pub fn rights_that_are_missing_are_told(cluster: &Cluster) {
     }
     let site = Site::on(&house.config, cluster, "nobody.");
     cluster.deny_identities("nobody.");
-    is_told(&site, "identity", "nobody.");
+    is_told(&site, "Write", "transactional identity");
 }
