@@ -290,16 +290,21 @@ fn what_is_wrong_is_found_in_a_log_that_goes_on() {
             // What a truth file tells of a log that goes on is tested by the command.
             continue;
         }
-        let log = copy_behind(&topics, &run.house, 1);
-        if run.audit(&*log, None, MEMORY_MAX).found == 0 {
+        let lacks_something = ["missing", "never"].iter().any(|word| corruption.name.contains(word));
+        if lacks_something && run.audit(&*copy_behind(&topics, &run.house, 1), None, MEMORY_MAX).found == 0 {
             missed.push(format!("{}, one record of each inbox not consumed", corruption.name));
         }
-        let (records, until) = (topics.clone(), run.audit(&*copy(&topics, &run.house), None, MEMORY_MAX).cut.to_text());
-        for (topic, records) in records {
-            let last_of = |partition| records.iter().rfind(|record| record.partition == partition).cloned();
-            topics.get_mut(&topic).expect("it is there").extend((0..PARTITIONS).filter_map(last_of));
+        let mut until = Vec::new();
+        for topic in OUTPUTS {
+            let records = topics.get_mut(topic).expect("it is there");
+            for partition in 0..PARTITIONS {
+                let own = || records.iter().filter(|record| record.partition == partition);
+                until.push(format!("{topic}:{partition}:{}", own().count()));
+                let last = own().next_back().cloned();
+                records.extend(last);
+            }
         }
-        let options = Options { truth: None, memory_max: MEMORY_MAX, inputs: true, until: Some(until) };
+        let options = Options { truth: None, memory_max: MEMORY_MAX, inputs: true, until: Some(until.join(",")) };
         if run.audit_by(&*copy(&topics, &run.house), &options).found == 0 {
             missed.push(format!("{}, up to a cut", corruption.name));
         }
@@ -307,6 +312,18 @@ fn what_is_wrong_is_found_in_a_log_that_goes_on() {
     let missed: Vec<&str> = missed.iter().map(String::as_str).collect();
     assert_eq!(missed, MAY_LIE_BEYOND_A_CUT);
 }
+
+const OUTPUTS: [&str; 9] = [
+    "purchases.events",
+    "payments.authorized",
+    "payments.voided",
+    "fulfilment.orders",
+    "replies",
+    "messages.direct",
+    "notifications.email",
+    "offers.funnel",
+    "dead-letters",
+];
 
 /// What an audit up to a cut by hand leaves open: it might have come later.
 const MAY_LIE_BEYOND_A_CUT: &[&str] = &["an order is missing, up to a cut", "a dead letter is missing, up to a cut"];
