@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use corruptions::CORRUPTIONS;
+use pay_by_tweet::audit::OUTPUTS;
 use pay_by_tweet::audit::log::{BusSource, Options, Report, audit};
 use pay_by_tweet::audit::story::{STORIES_MAX, Story, stories};
 use pay_by_tweet::bus::embedded::Embedded;
@@ -312,18 +313,6 @@ fn what_is_wrong_is_found_in_a_log_that_goes_on() {
     let missed: Vec<&str> = missed.iter().map(String::as_str).collect();
     assert_eq!(missed, MAY_LIE_BEYOND_A_CUT);
 }
-
-const OUTPUTS: [&str; 9] = [
-    "purchases.events",
-    "payments.authorized",
-    "payments.voided",
-    "fulfilment.orders",
-    "replies",
-    "messages.direct",
-    "notifications.email",
-    "offers.funnel",
-    "dead-letters",
-];
 
 /// What an audit up to a cut by hand leaves open: it might have come later.
 const MAY_LIE_BEYOND_A_CUT: &[&str] = &["an order is missing, up to a cut", "a dead letter is missing, up to a cut"];

@@ -51,7 +51,7 @@ use crate::domain::{
 };
 use crate::wire::internal;
 
-pub use self::cut::{Bounds, Cut, CutError};
+pub use self::cut::{Bounds, Cut, CutError, OUTPUTS};
 pub use self::envelope::Cards;
 pub use self::found::{Found, VIOLATIONS_MAX, Whose};
 pub use self::rules::Rules;

@@ -96,7 +96,7 @@ fn probe(settings: &Settings, offers: usize) -> Result<String, BusError> {
         for topic in &topics {
             let all = kafka.all_of(topic)?;
             partitions += kafka.positions(&group, &all)?.len();
-            ensure_readable(&kafka, &mut *reader, topic)?;
+            ensure_readable(&mut *reader, &all)?;
         }
     }
     let inputs: Vec<String> = inputs(settings).swap_remove(0).1;
@@ -104,19 +104,20 @@ fn probe(settings: &Settings, offers: usize) -> Result<String, BusError> {
     let is_written = |topic: &String| !inputs.contains(topic) || (offers > 0 && topic == OFFERS);
     let written: Vec<String> = topics(settings).into_iter().filter(is_written).collect();
     for topic in written.iter().filter(|topic| topic.ends_with(".changelog")) {
-        ensure_readable(&kafka, &mut *reader, topic)?;
+        ensure_readable(&mut *reader, &kafka.all_of(topic)?)?;
     }
     Producer::new(&kafka, "check")?.try_out(&written)?;
     Ok(format!("{brokers} brokers, all topics, {partitions} partitions to read, {} topics to write", written.len()))
 }
 
 /// To be told an end takes the right to read.
-fn ensure_readable(bus: &dyn Bus, reader: &mut dyn Reader, topic: &str) -> Result<(), BusError> {
-    let first = TopicPartition::new(topic, 0);
-    let end = reader.end(&first)?;
-    reader.read(&first, end, Budget::BULK, &mut |_| {})?;
+fn ensure_readable(reader: &mut dyn Reader, all: &[TopicPartition]) -> Result<(), BusError> {
+    let ends = reader.ends(all)?;
+    if let (Some(first), Some(end)) = (all.first(), ends.first()) {
+        reader.read(first, *end, Budget::BULK, &mut |_| {})?;
+    }
     reader.rest();
-    reader.ends(&bus.all_of(topic)?).map(drop)
+    Ok(())
 }
 
 fn lossy(text: &std::ffi::OsStr) -> String {

@@ -70,8 +70,8 @@ fn inputs_of(args: &RunArgs, settings: &Settings) -> anyhow::Result<Vec<Input>> 
 }
 
 /// Without inputs every partition of every post topic is a source on a cluster. With them, and on the embedded log,
-/// which nobody writes to but who has it, only those that hold records, or will; of one topic at
-/// least one.
+/// which nobody writes to but who has it, only those that hold records, or will; of a topic that
+/// is the only one at least one.
 fn topology(log: &dyn Bus, settings: &Settings, inputs: &[Input]) -> anyhow::Result<Topology> {
     let is_posts = |topic: &str| settings.sources.iter().any(|source| source.topic == topic);
     let source = |topic: &str, partition| SourceId { topic: topic.to_owned(), partition };

@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::{Limits, Network, Offer, OfferKind, ReplyKind, Rules, Span, Terms, Uuid, Windows};
+use crate::domain::{Limits, Network, ReplyKind, Rules, Span, Terms, Uuid, Windows};
 use crate::text::{V3_280, measure};
 use crate::wire::Texts;
 use crate::wire::template::{Template, Values};
@@ -329,26 +329,6 @@ impl Settings {
             bytes[8..].copy_from_slice(&half());
             uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
         })
-    }
-
-    /// The replies that must carry a tag have to fit the offer's length, with the longest handle and a short name of
-    /// the item; the others may be shortened more, but not without end.
-    pub fn unfit_replies(&self, texts: &Texts, offer: &Offer) -> Vec<FieldError> {
-        let prompt = (offer.terms.kind == OfferKind::Purchase).then_some(ReplyKind::Prompt);
-        let mut faults = Vec::new();
-        for kind in prompt.into_iter().chain([ReplyKind::AlreadyTweeted]) {
-            let length = self.length_of_reply(kind, &offer.terms);
-            let most = offer.terms.reply_length;
-            if length > most {
-                let what = format!("the {} reply may take {length} characters, more than {most}", kind.name());
-                let hint = format!("shorten the tags or replies.templates.{}", kind.name());
-                faults.push(FieldError::new("reply_length", what, hint));
-            }
-        }
-        if let (true, Err(what)) = (faults.is_empty(), texts.check_offer(&offer.terms)) {
-            faults.push(FieldError::new("reply_length", what, "shorten the tags or allow longer replies"));
-        }
-        faults
     }
 
     /// Weighted characters that a reply about an offer takes when it is shortened: with the longest handle and the

@@ -3,6 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::domain::{Offer, OfferKind, ReplyKind};
+use crate::wire::Texts;
+
 use super::document::{self, Entry, Node, Value};
 use super::error::{ConfigError, ConfigErrors, FieldError, Place};
 use super::tags::{TagClash, tag_clashes};
@@ -153,7 +156,7 @@ impl OffersFile {
         for i in 0..self.tables.len() {
             let table = &self.tables[i];
             let faults = match table.spec.clone().into_offer(0) {
-                Ok(offer) if table.mistyped.is_empty() => settings.unfit_replies(&texts, &offer),
+                Ok(offer) if table.mistyped.is_empty() => fit(&offer, settings, &texts),
                 Ok(_) => Vec::new(),
                 Err(faults) => faults,
             };
@@ -243,4 +246,24 @@ impl Form {
             Form::Texts => "[\"US\"]",
         }
     }
+}
+
+/// The replies that must carry a tag have to fit the offer's length, with the longest handle and a short name of the
+/// item; the others may be shortened more, but not without end.
+fn fit(offer: &Offer, settings: &Settings, texts: &Texts) -> Vec<FieldError> {
+    let prompt = (offer.terms.kind == OfferKind::Purchase).then_some(ReplyKind::Prompt);
+    let mut faults = Vec::new();
+    for kind in prompt.into_iter().chain([ReplyKind::AlreadyTweeted]) {
+        let length = settings.length_of_reply(kind, &offer.terms);
+        let most = offer.terms.reply_length;
+        if length > most {
+            let what = format!("the {} reply may take {length} characters, more than {most}", kind.name());
+            let hint = format!("shorten the tags or replies.templates.{}", kind.name());
+            faults.push(FieldError::new("reply_length", what, hint));
+        }
+    }
+    if let (true, Err(what)) = (faults.is_empty(), texts.check_offer(&offer.terms)) {
+        faults.push(FieldError::new("reply_length", what, "shorten the tags or allow longer replies"));
+    }
+    faults
 }

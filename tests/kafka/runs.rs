@@ -5,6 +5,7 @@ use std::path::Path;
 
 use futures_executor::block_on;
 use pay_by_tweet::bus::ends_of;
+use pay_by_tweet::log::wanted_topics;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
 use serde_json::Value;
@@ -94,7 +95,8 @@ pub fn topics_that_grew_are_refused(cluster: &Cluster) {
     site.succeed(&args);
     let config: ClientConfig = cluster.properties().into_iter().collect();
     let admin: AdminClient<_> = config.create().expect("a client");
-    let grown = INTERNAL.map(|topic| format!("grown.{topic}"));
+    let internal = wanted_topics(&house.settings).into_iter().filter(|one| one.exact);
+    let grown: Vec<String> = internal.map(|one| format!("grown.{}", one.topic)).collect();
     let grown: Vec<NewPartitions<'_>> = grown.iter().map(|topic| NewPartitions::new(topic, 8)).collect();
     let made = block_on(admin.create_partitions(&grown, &AdminOptions::new())).expect("an answer");
     assert!(made.iter().all(Result::is_ok), "{made:?}");
@@ -103,8 +105,6 @@ pub fn topics_that_grew_are_refused(cluster: &Cluster) {
     let why = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && why.contains("4 partitions, and it has 8 now"), "{why}");
 }
-
-const INTERNAL: [&str; 4] = ["accounts.inbox", "accounts.changelog", "offers.inbox", "offers.changelog"];
 
 /// A load consumes all of its posts, counts them right, and finds what it must; the audit says the same of its truth.
 pub fn a_load_comes_out_as_it_must(cluster: &Cluster) {

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::producer::TxProducer;
+use super::producer::{Hopeless, TxProducer};
 use super::{Shared, unavailable};
 use crate::bus::{Appender, BusError, OutRecord};
 
@@ -16,7 +16,7 @@ pub struct KafkaAppender {
 impl KafkaAppender {
     pub fn new(shared: Arc<Shared>, name: &str) -> Result<KafkaAppender, BusError> {
         let config = shared.clients.appender(&shared.names.physical(name));
-        let producer = TxProducer::new(&config).map_err(unavailable)?;
+        let producer = TxProducer::new(&config, Hopeless::default()).map_err(unavailable)?;
         Ok(KafkaAppender { shared, producer })
     }
 }

@@ -170,10 +170,12 @@ impl Bus for Kafka {
 }
 
 /// What is written by this one will be refused the next time, too.
-fn is_hopeless(why: RDKafkaErrorCode) -> bool {
+fn is_hopeless(why: &KafkaError) -> bool {
     use RDKafkaErrorCode::{ClusterAuthorizationFailed, MessageSizeTooLarge, TransactionalIdAuthorizationFailed};
-    is_denied(why)
-        || matches!(why, ClusterAuthorizationFailed | MessageSizeTooLarge | TransactionalIdAuthorizationFailed)
+    why.rdkafka_error_code().is_some_and(|code| {
+        is_denied(code)
+            || matches!(code, ClusterAuthorizationFailed | MessageSizeTooLarge | TransactionalIdAuthorizationFailed)
+    })
 }
 
 /// Without the right to it nothing will come of asking again.

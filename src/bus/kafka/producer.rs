@@ -5,7 +5,7 @@
 //! Otherwise rust-rdkafka's commit waits in steps of 100 ms.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rdkafka::client::ClientContext;
@@ -37,6 +37,10 @@ const OUTCOME_WAIT: Duration = Duration::from_secs(10);
 /// A call that may be tried again is, after so long.
 const RETRY_PAUSE: Duration = Duration::from_millis(5);
 
+/// Why nothing that a worker writes would fare better however often it were tried: no right, or a record that its topic
+/// does not take. The first to learn it tells; it outlives the client.
+pub type Hopeless = Arc<OnceLock<String>>;
+
 pub struct TxProducer {
     events: Queue,
     bell: Arc<Doorbell>,
@@ -49,8 +53,7 @@ pub struct TxProducer {
 pub struct Reports {
     /// The first record of the open transaction that could not be delivered.
     undelivered: Mutex<Option<KafkaError>>,
-    /// Why something would be refused however often it were tried.
-    hopeless: Mutex<Option<String>>,
+    hopeless: Hopeless,
     /// A request timed out or a connection broke: librdkafka may have sent a commit or abort twice.
     suspect: AtomicBool,
     /// Append time of the last delivered record, by a broker that stamps them; else -1.
@@ -59,8 +62,8 @@ pub struct Reports {
 
 impl TxProducer {
     /// A client; it has no identity yet.
-    pub fn new(config: &ClientConfig) -> Result<TxProducer, KafkaError> {
-        let reports = Reports { appended_at: AtomicI64::new(-1), ..Reports::default() };
+    pub fn new(config: &ClientConfig, hopeless: Hopeless) -> Result<TxProducer, KafkaError> {
+        let reports = Reports { appended_at: AtomicI64::new(-1), hopeless, ..Reports::default() };
         let producer = BaseProducer::from_config_and_context(config, reports)?;
         let bell = Arc::new(Doorbell::default());
         let events = Queue::of_events(producer.client().native_ptr()).expect("every client has a queue of events");
@@ -150,11 +153,6 @@ impl TxProducer {
         self.reports().suspect.load(Ordering::Acquire) && !planted::is(Bug::ProducerKept)
     }
 
-    /// Why the next try will fare no better, if that is so: no right, or a record that the topic does not take.
-    pub fn hopeless(&self) -> Option<String> {
-        lock(&self.reports().hopeless).clone()
-    }
-
     /// When the broker appended the last record that was delivered, in milliseconds since 1970.
     pub fn appended_at(&self) -> Option<i64> {
         Some(self.reports().appended_at.load(Ordering::Acquire)).filter(|at| *at >= 0)
@@ -207,10 +205,8 @@ impl TxProducer {
     }
 
     fn failed(&mut self, why: &KafkaError) -> CommitState {
-        if let KafkaError::Transaction(native) = why
-            && is_hopeless(native.code())
-        {
-            self.reports().give_up_hope(format!("a transaction is refused: {why}"));
+        if is_hopeless(why) {
+            self.reports().hopeless.get_or_init(|| format!("a transaction is refused: {why}"));
         }
         // A record that was not delivered, and a flush that failed, leave a transaction that can be aborted.
         let failure = match why {
@@ -259,7 +255,7 @@ impl ClientContext for Reports {
         }
         // librdkafka tells it nowhere else: what waits for the partition times out.
         if facility == "ADDPARTS" && message.contains("authorization failed") {
-            self.give_up_hope(message.to_owned());
+            self.hopeless.get_or_init(|| message.to_owned());
         }
         tell(level, facility, message);
     }
@@ -267,12 +263,6 @@ impl ClientContext for Reports {
     fn error(&self, error: KafkaError, reason: &str) {
         self.suspect.store(true, Ordering::Release);
         complain(&error, "producer", reason);
-    }
-}
-
-impl Reports {
-    fn give_up_hope(&self, why: String) {
-        lock(&self.hopeless).get_or_insert(why);
     }
 }
 
@@ -287,9 +277,9 @@ impl ProducerContext for Reports {
                 }
             }
             Err((why, message)) => {
-                if why.rdkafka_error_code().is_some_and(is_hopeless) {
-                    let bytes = message.payload_len() + message.key_len();
-                    self.give_up_hope(format!("a record of {bytes} bytes for {} is refused: {why}", message.topic()));
+                if is_hopeless(why) {
+                    let (bytes, topic) = (message.payload_len() + message.key_len(), message.topic());
+                    self.hopeless.get_or_init(|| format!("a record of {bytes} bytes for {topic} is refused: {why}"));
                 }
                 lock(&self.undelivered).get_or_insert_with(|| why.clone());
             }

@@ -14,7 +14,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use super::complaints::complain;
 use super::is_hopeless;
 use super::outcome::{Failure, failure_of};
-use super::producer::TxProducer;
+use super::producer::{Hopeless, TxProducer};
 use crate::bus::{BusError, CommitState, LogClock, OutRecord};
 use crate::clock::Stopwatch;
 use crate::domain::Time;
@@ -59,8 +59,7 @@ struct Shared {
     came: Condvar,
     /// The worker is gone, or has another thread.
     over: AtomicBool,
-    /// Why no try will fare better than the last one.
-    hopeless: Mutex<Option<String>>,
+    hopeless: Hopeless,
     /// The worker has another thread.
     abandoned: AtomicBool,
 }
@@ -86,7 +85,7 @@ impl Line {
             producer: Mutex::new(None),
             came: Condvar::new(),
             over: AtomicBool::new(false),
-            hopeless: Mutex::new(None),
+            hopeless: Hopeless::default(),
             abandoned: AtomicBool::new(false),
         });
         let committer = Committer { config: config.clone(), name: name.to_owned(), shared: shared.clone() };
@@ -295,9 +294,6 @@ impl Committer {
             return;
         };
         let state = end(producer);
-        if let Some(why) = producer.hopeless() {
-            self.shared.give_up_hope(why);
-        }
         let known = matches!(state, CommitState::Committed | CommitState::Aborted);
         let renew = known && producer.is_suspect();
         if renew {
@@ -322,10 +318,9 @@ impl Committer {
                     return true;
                 }
                 Err(why) => {
-                    if let KafkaError::Transaction(native) = &why
-                        && is_hopeless(native.code())
-                    {
-                        self.shared.give_up_hope(format!("no transactional identity for {}: {why}", self.name));
+                    if is_hopeless(&why) {
+                        let told = || format!("no transactional identity for {}: {why}", self.name);
+                        self.shared.hopeless.get_or_init(told);
                     }
                     tracing::warn!(name = %self.name, error = %why, "no identity for transactions yet");
                     tries += 1;
@@ -342,7 +337,7 @@ impl Committer {
     fn try_renew(&self, client: &mut Option<TxProducer>) -> Result<(), KafkaError> {
         let client = match client {
             Some(client) => client,
-            None => client.insert(TxProducer::new(&self.config)?),
+            None => client.insert(TxProducer::new(&self.config, self.shared.hopeless.clone())?),
         };
         client.init(INIT_WAIT)
     }
@@ -353,13 +348,8 @@ impl Shared {
         self.producer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn give_up_hope(&self, why: String) {
-        self.hopeless.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
-    }
-
     fn ensure_hope(&self) -> Result<(), BusError> {
-        let hopeless = self.hopeless.lock().unwrap_or_else(PoisonError::into_inner);
-        hopeless.as_ref().map_or(Ok(()), |why| Err(BusError::Fatal(why.clone())))
+        self.hopeless.get().map_or(Ok(()), |why| Err(BusError::Fatal(why.clone())))
     }
 
     /// The producer, or none if it is still on its way then.
