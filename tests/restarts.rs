@@ -58,6 +58,11 @@ impl Program {
 
     fn publish_to(&self, partition: Option<u32>, offer: &str) {
         self.clock.advance(Span::of_secs(1));
+        self.publish_at_once(partition, offer);
+    }
+
+    /// In the same millisecond as what was said before.
+    fn publish_at_once(&self, partition: Option<u32>, offer: &str) {
         let mut producer = Producer::new(&*self.log, "merchant").expect("a producer");
         let key = partition.is_none().then_some(&b"mug"[..]);
         producer.send("offers", partition, key, Some(offer.as_bytes())).expect("it is sent");
@@ -144,6 +149,26 @@ fn an_offer_that_is_withdrawn_before_it_is_read_is_not_put_on_sale() {
     assert_eq!(announced(None, 3), 1, "the test sees announcements");
     for (withdrawn, published) in (0..4).flat_map(|w| (0..4).map(move |p| (w, p))) {
         assert_eq!(announced(Some(withdrawn), published), 0, "withdrawn in {withdrawn}, published in {published}");
+    }
+}
+
+/// Append times can't tell what was said last in one millisecond: then the partition does, to everybody alike.
+#[test]
+fn what_is_said_of_an_offer_in_one_millisecond_is_told_apart_by_its_partition() {
+    for (withdrawn, published) in (0..4).flat_map(|w| (0..4).map(move |p| (w, p))).filter(|(w, p)| w != p) {
+        let (program, mut pipeline, buy) = with_a_buyer();
+        program.publish_to(Some(published), MUG);
+        program.publish_at_once(Some(withdrawn), WITHDRAWN);
+        pipeline.run().expect("it runs");
+        program.hear(&mut pipeline, [&buy]);
+        let sold = usize::from(published > withdrawn);
+        assert_eq!(program.count("ordered"), sold, "withdrawn in {withdrawn}, published in {published}");
+        pipeline.end_of_input().expect("it runs");
+        let announced = values(&*program.log, "replies")
+            .iter()
+            .filter(|r| r["kind"] == "announcement" && r["offer"] == "mug")
+            .count();
+        assert_eq!(announced, sold, "withdrawn in {withdrawn}, published in {published}");
     }
 }
 

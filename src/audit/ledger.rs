@@ -79,7 +79,11 @@ struct Sold {
 impl Ledger {
     /// A post that an account wrote, and the terms that it carries.
     pub fn post(&mut self, account: AccountId, intent: &PostIntent) {
-        self.posts.insert((account, intent.id.0), Post::of(intent));
+        let post = Post::of(intent);
+        let known = self.posts.entry((account, intent.id.0)).or_insert(post);
+        // A post may come again when its offer is no longer sold, or sold by other tags.
+        known.buys |= post.buys;
+        known.may_confirm |= post.may_confirm;
         if intent.id != intent.first_id {
             self.edits.entry((account, intent.first_id.0)).or_default().push(intent.id.0);
         }

@@ -1,7 +1,8 @@
 //! Every screen worker knows the whole `offers` topic: read to its end at start, followed after.
 //!
 //! Nothing may depend on how a producer partitions, so what was said last about an offer is told by when it was
-//! appended, whichever partition it is in; within a partition by its order, whatever the log's clock does.
+//! appended, whichever partition it is in, and at the same time by the partition; within a partition by its order,
+//! whatever the log's clock does.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -133,7 +134,7 @@ impl Follower {
         // It came after the last look.
         self.follow(catalogue)?;
         // Or it was compacted away before the first: then it stands between those that are left.
-        Ok(known().unwrap_or_else(|| version_after(last_before(&self.lock().taken, place), appended)))
+        Ok(known().unwrap_or_else(|| version_after(last_before(&self.lock().taken, place), place.0, appended)))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -167,7 +168,8 @@ impl Follower {
             }
             Ok(Some(OfferRecord::Withdrawn { id })) => {
                 let offer = offers.get(&id).map(|offer| Offer { withdrawn: true, ..(**offer).clone() });
-                withdrawn.entry(id).and_modify(|known| *known = version.max(*known)).or_insert(version);
+                let last = withdrawn.entry(id).or_default();
+                *last = version.max(*last);
                 Ok(offer)
             }
             // The shard of its partition makes the dead letter.
@@ -202,7 +204,7 @@ impl State {
                 let next = reader.read(at, from, Budget::BULK, &mut |record| {
                     // Here already: what was given before a failure must not be given again, with another version.
                     *position = record.offset + 1;
-                    let version = version_after(last, record.timestamp);
+                    let version = version_after(last, at.partition, record.timestamp);
                     last = Some(version);
                     let owned = |bytes: Option<&[u8]>| bytes.map(<[u8]>::to_vec);
                     let said = Said { version, key: owned(record.key), value: owned(record.value) };
@@ -221,7 +223,7 @@ impl State {
     /// What is new, in the order in which it was said.
     fn sorted(&mut self) -> Vec<(Place, Said)> {
         let mut new = std::mem::take(&mut self.unsorted);
-        new.sort_by_key(|(place, said)| (said.version, *place));
+        new.sort_by_key(|(_, said)| said.version);
         new
     }
 }
@@ -231,12 +233,14 @@ fn last_before(taken: &BTreeMap<Place, Taken>, place: Place) -> Option<u64> {
     taken.range((place.0, 0)..place).next_back().map(|(_, taken)| taken.version)
 }
 
-/// The version of a record that was appended at a time, after another one of its partition: milliseconds, and room for
-/// a million records in each.
-fn version_after(last: Option<u64>, appended: Time) -> u64 {
-    const ROOM_BITS: u32 = 20;
-    let version = u64::try_from(appended.0).unwrap_or(0) << ROOM_BITS;
-    last.map_or(version, |last| version.max(last + 1))
+/// The version of a record that was appended at a time, after another one of its partition: milliseconds, room for a
+/// thousand records in each, and the partition, so that no two of the topic have the same.
+fn version_after(last: Option<u64>, partition: u32, appended: Time) -> u64 {
+    const ROOM_BITS: u32 = 10;
+    const PARTITION_BITS: u32 = 10;
+    let partition = u64::from(partition) & ((1 << PARTITION_BITS) - 1);
+    let version = u64::try_from(appended.0).unwrap_or(0) << (ROOM_BITS + PARTITION_BITS) | partition;
+    last.map_or(version, |last| version.max(last + (1 << PARTITION_BITS)))
 }
 
 /// Puts an offer in the place of its older version, whose tags are retired if they differ.
@@ -295,7 +299,7 @@ mod tests {
             let known = setup.catalogue.get().may_matter(br##"{"text":"#BuyMug"}"##);
             assert!(known, "seed {seed}: the offer was read and is not in the catalogue");
             let version = setup.follower.version(&setup.catalogue, (0, 0), Time(0)).expect("it was seen");
-            assert_eq!(version, version_after(None, Time(0)), "seed {seed}: it was read once");
+            assert_eq!(version, version_after(None, 0, Time(0)), "seed {seed}: it was read once");
         }
     }
 }

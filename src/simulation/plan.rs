@@ -179,16 +179,22 @@ impl Plan {
         // What people say comes later than that only where they mean it to.
         let lateness = &mut settings.time.lateness_max;
         *lateness = (*lateness).max(Span(people.disorder.0 + 1_000));
+        let processes = draw_processes(rng);
+        let log_lags = rng.random_bool(0.3);
+        let spells = draw_spells(rng);
+        // What was said last of an offer is told by when it was appended, if not by its partition.
+        let jumps = |spell: &Spell| spell.kinds.iter().any(|(kind, _)| *kind == Kind::AppendClock);
+        people.offers_keyed |= spells.iter().any(jumps);
         Plan {
             seed,
             settings,
             people,
-            processes: draw_processes(rng),
+            processes,
             partitions,
             live,
             pressed: SmallRng::seed_from_u64(seed ^ (PRESSURE_STREAM << 32)).random_bool(0.25),
-            log_lags: rng.random_bool(0.3),
-            spells: draw_spells(rng),
+            log_lags,
+            spells,
             kinds: Kinds::ALL,
             turns_max: TURNS_MAX,
             cheat: None,

@@ -6,6 +6,7 @@ use crate::domain::account::{CancelScope, KeptCancel, KeptConfirm};
 use crate::domain::events::{Event, Reply, ReplyKind, Voided};
 use crate::domain::ids::{PostId, Uuid};
 use crate::domain::intent::{DeletedPost, LinkChange, LinkMessage, PostIntent, PromptFate, StockAction};
+use crate::domain::offer::Tag;
 use crate::domain::purchase::{Purchase, Reason, State};
 use crate::domain::time::Time;
 use crate::planted::{self, Bug};
@@ -28,34 +29,27 @@ impl Judge<'_> {
     /// A cancel by its author: the purchase whose prompt it answers, else all that wait (by a cancel tag: its offer's).
     /// A tag of another offer than the prompt's means its own offer.
     pub(super) fn cancel_by(&mut self, intent: &PostIntent) {
-        let mut scope = if intent.cancel_tags.is_empty() {
-            CancelScope::All
-        } else {
-            CancelScope::Tags(intent.cancel_tags.clone())
+        let scope = match &*intent.cancel_tags {
+            [] => CancelScope::All,
+            tags => CancelScope::Tags(tags.to_vec()),
         };
         let is_answered = |p: &&Purchase| p.prompt_post.is_some() && p.prompt_post == intent.in_reply_to;
         let answered = self.account.purchases.iter().find(is_answered).filter(|p| scope.covers(p));
-        let answered = answered.map(|purchase| (purchase.id, purchase.terms.cancel.clone()));
+        let (answered, scope) = match answered {
+            Some(purchase) => (Some(purchase.id), scope.besides(purchase)),
+            None => (None, scope),
+        };
         let stop =
             Stop { reason: Reason::CancelledByUser, at: intent.time, post: Some(intent.id), answer: Some(intent.id) };
-        if let Some((id, own)) = answered {
-            if let Some(index) = self.position_of(id) {
-                self.cancel_if_open(index, &stop);
-            }
-            match &mut scope {
-                CancelScope::Tags(tags) => tags.retain(|tag| Some(tag) != own.as_ref()),
-                CancelScope::All => return,
-            }
-            if matches!(&scope, CancelScope::Tags(tags) if tags.is_empty()) {
-                return;
-            }
-        }
         for index in 0..self.account.purchases.len() {
-            if scope.covers(&self.account.purchases[index]) {
+            let purchase = &self.account.purchases[index];
+            if Some(purchase.id) == answered || scope.covers(purchase) {
                 self.cancel_if_open(index, &stop);
             }
         }
-        self.keep_cancel(KeptCancel { id: intent.id, first_id: intent.first_id, time: intent.time, scope });
+        if !scope.is_empty() {
+            self.keep_cancel(KeptCancel { id: intent.id, first_id: intent.first_id, time: intent.time, scope });
+        }
     }
 
     /// A cancel may be read before the buy that it takes back; it is kept as long as a confirm would be.
@@ -287,5 +281,18 @@ impl CancelScope {
             CancelScope::All => true,
             CancelScope::Tags(tags) => purchase.terms.cancel.as_ref().is_some_and(|tag| tags.contains(tag)),
         }
+    }
+
+    /// What is left of it when it answers the prompt of a purchase: tags of other offers.
+    fn besides(self, purchase: &Purchase) -> CancelScope {
+        let of_another = |tag: &Tag| Some(tag) != purchase.terms.cancel.as_ref();
+        match self {
+            CancelScope::All => CancelScope::Tags(Vec::new()),
+            CancelScope::Tags(tags) => CancelScope::Tags(tags.into_iter().filter(of_another).collect()),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        matches!(self, CancelScope::Tags(tags) if tags.is_empty())
     }
 }

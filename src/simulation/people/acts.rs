@@ -322,6 +322,7 @@ impl Script<'_> {
         match behaviour {
             B::WaitsForMany | B::KeepsMuchEarly | B::BuysMuch => return self.does_much(behaviour, at),
             B::NearlySaysIt => return self.nearly_says_it(at),
+            B::ConfirmsAndBuys | B::QuotesPostedAndBuys | B::CancelsPostedByTag => return self.mixes(behaviour, at),
             _ => {}
         }
         let bought = self.buy(at);
@@ -392,6 +393,38 @@ impl Script<'_> {
                 }
                 self.buy(at + pending as i64 + 1);
             }
+        }
+    }
+
+    /// Tags that contradict each other, or what the post answers.
+    fn mixes(&mut self, behaviour: B, at: i64) {
+        let bought = self.buy(at);
+        let other = match self.chance.below(3) {
+            0 => bought.tags,
+            1 => self.good_at(at).1,
+            // Of an offer that is withdrawn by now, of one that has other tags, or never known.
+            _ => *self.chance.pick(&self.desk.goods.all.iter().flat_map(|good| good.tags).collect::<Vec<_>>()),
+        };
+        let soon = self.soon(at);
+        match behaviour {
+            B::ConfirmsAndBuys => {
+                let words = [Word::Tag(bought.tags.confirm), Word::Tag(other.buy)];
+                let post =
+                    if self.chance.below(2) == 0 { self.post(soon, &words) } else { self.reply(soon, &words, None) };
+                self.orders += 1;
+                self.say(post);
+            }
+            B::QuotesPostedAndBuys => self.react(&bought, React::QuoteAndBuy(other.buy)),
+            _ => {
+                let second = self.buy(at + 1);
+                let tags = *self.chance.pick(&[bought.tags, second.tags, other]);
+                self.react(&bought, React::CancelByTag([tags.cancel, other.cancel]));
+                self.confirm(soon, &second);
+            }
+        }
+        if self.chance.below(2) == 0 {
+            let later = self.soon(soon);
+            self.confirm(later, &bought);
         }
     }
 

@@ -69,6 +69,11 @@ behaviours! {
     KeepsMuchEarly,
     BuysMuch,
     NearlySaysIt,
+    /// Which confirms nothing, whatever becomes of the buy tag.
+    ConfirmsAndBuys,
+    QuotesPostedAndBuys,
+    /// By the tag of its own offer or of another one.
+    CancelsPostedByTag,
     /// From here on: not drawn by scripts.
     IsLinkedLate,
     IsNotLinked,
@@ -91,6 +96,8 @@ behaviours! {
     OfferWithdrawn,
     OfferBack,
     OfferChanged,
+    /// Closes at another time.
+    OfferExtended,
     TagsChanged,
     OfferAppears,
     OfferRefused,
@@ -98,7 +105,7 @@ behaviours! {
 
 impl Behaviour {
     /// How many of [`Behaviour::ALL`], from the first on, are drawn by scripts.
-    pub const SCRIPTED: usize = Behaviour::NearlySaysIt as usize + 1;
+    pub const SCRIPTED: usize = Behaviour::CancelsPostedByTag as usize + 1;
 }
 
 #[cfg(test)]

@@ -26,7 +26,8 @@ struct State {
 struct Listed {
     terms: Arc<Terms>,
     buy: TagId,
-    withdrawn: bool,
+    /// By which version, if by one.
+    withdrawn: Option<u64>,
     /// Its version is that of the record which seeded the topic: read off the first order.
     version_unknown: bool,
 }
@@ -52,7 +53,7 @@ impl Catalogue {
             catalogue.put(Listed {
                 terms: Arc::new(offer.terms),
                 buy: good.tags[0].buy,
-                withdrawn: false,
+                withdrawn: None,
                 version_unknown: true,
             });
         }
@@ -75,15 +76,25 @@ impl Catalogue {
         self.next_state(now);
         self.know(tags, self.newest() as u32);
         let terms = Arc::new(offer.terms);
-        self.put(Listed { terms, buy: tags.buy, withdrawn: false, version_unknown: false });
+        let known = self.listed(&terms.offer).map(|known| (&known.terms, known.withdrawn, known.version_unknown));
+        let is_older = known.is_some_and(|(known, _, seeded)| !seeded && known.version > version);
+        let withdrawn = known.and_then(|(_, withdrawn, _)| withdrawn).filter(|later| *later > version);
+        if !is_older {
+            self.put(Listed { terms, buy: tags.buy, withdrawn, version_unknown: false });
+        }
     }
 
-    pub fn withdraw(&mut self, id: &str, now: i64) {
+    pub fn withdraw(&mut self, id: &str, version: u64, now: i64) {
         self.next_state(now);
-        let newest = self.states.last_mut().map(|state| &mut state.listed);
-        if let Some(listed) = newest.and_then(|listed| listed.iter_mut().find(|listed| listed.terms.offer == id)) {
-            listed.withdrawn = true;
+        if let Some(listed) = self.listed(id).filter(|listed| listed.version_unknown || listed.terms.version < version)
+        {
+            listed.withdrawn = listed.withdrawn.max(Some(version));
         }
+    }
+
+    /// An offer as it is by the newest state.
+    fn listed(&mut self, id: &str) -> Option<&mut Listed> {
+        self.states.last_mut()?.listed.iter_mut().find(|listed| listed.terms.offer == id)
     }
 
     /// Whether a post can become nothing by this state.
@@ -170,7 +181,7 @@ impl Catalogue {
     /// The place of the offer that a buy tag orders: of those that share it the one that is open.
     fn order_of(&self, tag: TagId, time: Time, state: usize) -> Option<usize> {
         let listed = &self.states[state].listed;
-        let of_tag = |place: &usize| listed[*place].buy == tag && !listed[*place].withdrawn;
+        let of_tag = |place: &usize| listed[*place].buy == tag && listed[*place].withdrawn.is_none();
         let is_open = |place: &usize| listed[*place].terms.is_open_at(time);
         let mut all = (0..listed.len()).filter(of_tag);
         all.clone().find(is_open).or_else(|| all.next())

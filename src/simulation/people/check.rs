@@ -132,7 +132,7 @@ impl Check {
             lag_max: None,
             told_clocks: vec![None; inboxes],
             catalogue: Catalogue::new(&desk.goods),
-            offers: OffersCheck::new(&desk.goods),
+            offers: OffersCheck::new(&desk.goods, desk.known.partitions),
             offer_versions: BTreeMap::new(),
             marks: vec![vec![None; sources.len()]; inboxes],
             sources,
@@ -160,10 +160,11 @@ impl Check {
         self.now
     }
 
-    /// The version of a record of `offers`: later ones have higher ones, by the log's clock, and in a partition always.
+    /// The version of a record of `offers`: later ones have higher ones, by the log's clock, then by the partition, and
+    /// in a partition always.
     pub fn said_of_offers(&mut self, partition: u32, appended: Time) -> u64 {
-        let by_clock = appended.0.max(0) as u64 * (1 << 20);
-        let last = self.offer_versions.entry(partition).and_modify(|last| *last = by_clock.max(*last + 1));
+        let by_clock = appended.0.max(0) as u64 * (1 << 20) + u64::from(partition);
+        let last = self.offer_versions.entry(partition).and_modify(|last| *last = by_clock.max(*last + (1 << 10)));
         *last.or_insert(by_clock)
     }
 
@@ -191,12 +192,12 @@ impl Check {
                         self.dead.insert(at, Dead { reason: "wrong_type", size, sure: true });
                     }
                     Some(spec) => {
-                        self.offers.appended(change, version);
+                        self.offers.appended(change, record.partition, version);
                         self.catalogue.publish(spec, good.tags[change.generation], version, self.now);
                     }
                     None => {
-                        self.offers.appended(change, version);
-                        self.catalogue.withdraw(&good.spec.id, self.now);
+                        self.offers.appended(change, record.partition, version);
+                        self.catalogue.withdraw(&good.spec.id, version, self.now);
                     }
                 }
             }

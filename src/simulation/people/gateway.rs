@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::behaviour::Behaviour;
 use super::chance::{Chance, mixed};
 use super::desk::{Desk, Into, Planned, What};
-use super::goods::OfferTags;
+use super::goods::{OfferTags, TagId};
 use super::post::{Author, Echoed, Post, Relation, Word, snowflake};
 use super::script::{author_of, number_of};
 use crate::domain::{AccountId, PostId, PromptFate, Time};
@@ -33,6 +33,10 @@ pub(super) enum React {
     },
     /// "cancel", in reply.
     Cancel,
+    /// A quote with a buy tag.
+    QuoteAndBuy(TagId),
+    /// Cancel tags, in reply.
+    CancelByTag([TagId; 2]),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -188,6 +192,14 @@ impl Reactions {
             React::Edge { .. } => post.words = vec![tag],
             React::Cancel => {
                 post.cancels = true;
+                post.relation = Relation::Reply { post: Some(prompt), to: desk.known.service.clone() };
+            }
+            React::QuoteAndBuy(buy) => {
+                post.words = vec![Word::Tag(buy)];
+                post.relation = Relation::Quote(echoed);
+            }
+            React::CancelByTag(tags) => {
+                post.words = tags.map(Word::Tag).into();
                 post.relation = Relation::Reply { post: Some(prompt), to: desk.known.service.clone() };
             }
         }

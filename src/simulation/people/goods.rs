@@ -163,6 +163,7 @@ impl Goods {
         times.sort_unstable();
         // An offer and its sequel stay as they are: either's new dates could let them meet.
         let shared = self.all.len() > plan.offers.clamp(1, STEMS.len() - 2);
+        let mut turns = Chance::new(plan.seed, 7);
         let mut now: Vec<(OfferSpec, usize, bool)> =
             self.all.iter().map(|good| (good.spec.clone(), 0, false)).collect();
         for at in times {
@@ -177,8 +178,15 @@ impl Goods {
                 continue;
             }
             let change = self.change(at, good, &mut now[good], chance);
-            self.changes.push(change);
+            self.changes.push(self.perhaps_extended(change, &mut now[good].0, plan, &mut turns));
+            // A second thought comes soon: it may be read in one look with the first, or before it.
+            if !plan.offers_keyed && turns.below(2) == 0 {
+                let soon = at + turns.between(1_000, 20_000);
+                let change = self.change(soon, good, &mut now[good], &mut turns);
+                self.changes.push(change);
+            }
         }
+        self.changes.sort_by_key(|change| change.at);
     }
 
     fn appear(&mut self, at: i64, plan: &PeoplePlan, chance: &mut Chance) {
@@ -187,6 +195,16 @@ impl Goods {
         self.all[good].seeded = false;
         let spec = Some(self.all[good].spec.clone());
         self.changes.push(Change { at, good, what: Behaviour::OfferAppears, spec, generation: 0 });
+    }
+
+    /// Half of the changed offers close at another time, if they close at all.
+    fn perhaps_extended(&self, change: Change, now: &mut OfferSpec, plan: &PeoplePlan, chance: &mut Chance) -> Change {
+        let (start, span) = (plan.start.0, plan.span.0);
+        if chance.below(2) == 0 || change.what != Behaviour::OfferChanged || now.closes.is_none() {
+            return change;
+        }
+        now.closes = Some(time::format(Time(start + chance.between(span / 2, span * 2))));
+        Change { what: Behaviour::OfferExtended, spec: Some(now.clone()), ..change }
     }
 
     fn change(&self, at: i64, good: usize, now: &mut (OfferSpec, usize, bool), chance: &mut Chance) -> Change {

@@ -75,11 +75,14 @@ impl People {
             Script::new(&mut desk, &mut reactions, number).live(orders_each);
         }
         chatter::chatter(&mut desk);
+        let mut places = chance::Chance::new(plan.seed, 8);
         for change in 0..desk.goods.changes.len() {
             let (due, good) = (desk.goods.changes[change].at, desk.goods.changes[change].good);
             desk.count(desk.goods.changes[change].what);
             let id = &desk.goods.all[good].spec.id;
-            let partition = partition_of_key(id.as_bytes(), desk.known.partitions);
+            let keyed = partition_of_key(id.as_bytes(), desk.known.partitions);
+            let drawn = places.below(desk.known.partitions as usize) as u32;
+            let partition = if plan.offers_keyed { keyed } else { drawn };
             let order = desk.next_order();
             desk.note(due, order, Planned { into: Into::Offers, partition, what: What::Offer(change) });
         }

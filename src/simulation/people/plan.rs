@@ -12,6 +12,8 @@ pub const START: Time = Time(1_360_681_200_000);
 /// Accounts of a seed, at most: their numbers stand in post ids.
 pub const ACCOUNTS_MAX: u64 = 511;
 
+const MIXING_STREAM: u64 = 6;
+
 /// A seed's people. Rates are in parts of a thousand.
 #[derive(Clone, Debug)]
 pub struct PeoplePlan {
@@ -44,6 +46,8 @@ pub struct PeoplePlan {
     pub v2: u32,
     pub offers: usize,
     pub offer_changes: usize,
+    /// Records of an offer lie in one partition of `offers`; else in any.
+    pub offers_keyed: bool,
     /// By [`Behaviour`], the scripted ones.
     pub weights: [u32; Behaviour::SCRIPTED],
     pub gateway: GatewayPlan,
@@ -82,9 +86,17 @@ impl PeoplePlan {
         let (too_late, redelivered, poison) = (rate(25, 20), rate(60, 120), rate(60, 40));
         let (noise, v2, backlogs) = (rate(80, 400), rate(50, 500), rate(35, 3));
         let mut weights = [0; Behaviour::SCRIPTED];
-        for weight in &mut weights {
+        for weight in &mut weights[..Behaviour::ConfirmsAndBuys as usize] {
             *weight = rate(70, 10);
         }
+        // By chance of their own, for seeds that know them not to go on as before.
+        let mut mixing = Chance::new(seed, MIXING_STREAM);
+        if mixing.below(2) == 0 {
+            for weight in &mut weights[Behaviour::ConfirmsAndBuys as usize..] {
+                *weight = mixing.between(0, 8) as u32;
+            }
+        }
+        let offers_keyed = mixing.below(2) == 0;
         weights[Behaviour::ConfirmsBare as usize] += 4;
         // A single one of these is a dozen orders and more.
         for much in [Behaviour::WaitsForMany, Behaviour::KeepsMuchEarly, Behaviour::BuysMuch] {
@@ -110,6 +122,7 @@ impl PeoplePlan {
             v2,
             offers: chance.between(3, 8) as usize,
             offer_changes: chance.between(0, 6) as usize,
+            offers_keyed,
             weights,
             gateway,
             catalogue_lag: Span::of_secs(30),
