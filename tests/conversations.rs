@@ -96,6 +96,8 @@ mod disk;
 #[allow(dead_code)]
 #[path = "kafka/flock.rs"]
 mod flock;
+#[path = "kafka/ports.rs"]
+mod ports;
 #[allow(dead_code)]
 #[path = "kafka/proxy.rs"]
 mod proxy;

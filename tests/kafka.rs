@@ -21,6 +21,8 @@ mod full_disk;
 mod kills;
 #[path = "kafka/network.rs"]
 mod network;
+#[path = "kafka/ports.rs"]
+mod ports;
 #[path = "kafka/promises.rs"]
 mod promises;
 #[path = "kafka/proxy.rs"]

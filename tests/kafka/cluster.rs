@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -14,6 +14,7 @@ use pay_by_tweet::bus::kafka::Kafka;
 use pay_by_tweet::bus::kafka::admin::{Admin, Wanted};
 
 use super::disk::Disk;
+use super::ports::free_port;
 use super::proxy::Proxy;
 use super::secure::{PASSWORD, Secure, USER};
 
@@ -312,11 +313,6 @@ fn jars() -> &'static Path {
         }
         jars
     })
-}
-
-pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("it is bound").port()
 }
 
 fn tail(path: &Path) -> String {

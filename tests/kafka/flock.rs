@@ -12,7 +12,7 @@ use pay_by_tweet::engine::ends::{drained, positions_of};
 use pay_by_tweet::load::process;
 use pay_by_tweet::log::inputs;
 
-use super::cluster::free_port;
+use super::ports::free_port;
 use super::site::Site;
 
 /// Whatever is waited for has come by then, or never comes.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::cluster::free_port;
+use super::ports::free_port;
 
 pub const USER: &str = "payer";
 pub const PASSWORD: &str = "correct horse battery staple";
