@@ -234,7 +234,7 @@ fn last_before(taken: &BTreeMap<Place, Taken>, place: Place) -> Option<u64> {
 }
 
 /// The version of a record that was appended at a time, after another one of its partition: milliseconds, room for a
-/// thousand records in each, and the partition, so that no two of the topic have the same.
+/// thousand records in each, and the partition, so that no two of a topic of up to a thousand partitions have the same.
 fn version_after(last: Option<u64>, partition: u32, appended: Time) -> u64 {
     const ROOM_BITS: u32 = 10;
     const PARTITION_BITS: u32 = 10;

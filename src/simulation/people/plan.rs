@@ -12,8 +12,6 @@ pub const START: Time = Time(1_360_681_200_000);
 /// Accounts of a seed, at most: their numbers stand in post ids.
 pub const ACCOUNTS_MAX: u64 = 511;
 
-const MIXING_STREAM: u64 = 6;
-
 /// A seed's people. Rates are in parts of a thousand.
 #[derive(Clone, Debug)]
 pub struct PeoplePlan {
@@ -90,7 +88,7 @@ impl PeoplePlan {
             *weight = rate(70, 10);
         }
         // By chance of their own, for seeds that know them not to go on as before.
-        let mut mixing = Chance::new(seed, MIXING_STREAM);
+        let mut mixing = Chance::new(seed, 6);
         if mixing.below(2) == 0 {
             for weight in &mut weights[Behaviour::ConfirmsAndBuys as usize..] {
                 *weight = mixing.between(0, 8) as u32;
