@@ -33,5 +33,5 @@ record!(Extras {
 record!(Refused { first_id, offer, at });
 record!(KeptConfirm { id, first_id, time, tags, how, told });
 choice!(ConfirmForm { 0 => Words, 1 => Echo(echo, reason), 2 => Never(reason) });
-record!(KeptCancel { id, first_id, time, scope });
+record!(KeptCancel { id, time, scope });
 choice!(CancelScope { 0 => Tags(tags), 1 => All });

@@ -77,7 +77,6 @@ pub enum ConfirmForm {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeptCancel {
     pub id: PostId,
-    pub first_id: PostId,
     pub time: Time,
     pub scope: CancelScope,
 }

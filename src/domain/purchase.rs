@@ -73,8 +73,8 @@ pub struct Purchase {
     /// The prompt's post id, once `replies.posted` told it.
     pub prompt_post: Option<PostId>,
     pub confirm: Option<Box<Confirm>>,
-    /// First ids of confirms that were weighed against this purchase and rejected: none of them ever pays it, and a
-    /// redelivery is not told twice.
+    /// Confirms that were weighed against this purchase and rejected, each version of a post by itself: none of them
+    /// ever pays it, and a redelivery is not told twice.
     pub rejected_confirms: Vec<PostId>,
     /// Bit n: the n-th kind of reply that could not be posted was told directly, so that a redelivery is not told
     /// twice.

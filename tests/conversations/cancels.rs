@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::people::{ALICE, BOB, SERVICE};
 use crate::shapes::Original;
-use crate::talk::{BUY, CANCEL, CONFIRM, Table, Talk};
+use crate::talk::{BUY, CANCEL, CONFIRM, Table, Talk, said};
 
 tests_of!(TABLE);
 
@@ -99,6 +99,21 @@ pub const TABLE: Table = &[
         t.reply(ALICE, "15:08:00", CANCEL, (kindle.id, SERVICE));
         only_gift_cancelled(t);
     }),
+    ("a post that buys cancels nothing, also where nobody can buy by it", |t| {
+        two_wait(t);
+        t.withdraw("kindle");
+        t.post(ALICE, "15:08:00", "#BuyKindleFireHD instead #CancelAmexGiftCard25");
+        none_cancelled(t);
+    }),
+    ("a post that bought cancels nothing when it comes again without its offer", |t| {
+        t.linked(ALICE);
+        t.post(ALICE, "15:01:00", BUY);
+        let swap = said(ALICE, "15:07:00", "#BuyKindleFireHD instead #CancelAmexGiftCard25");
+        t.put(swap.clone());
+        t.withdraw("kindle");
+        t.put(swap);
+        none_cancelled(t);
+    }),
     ("the word, in another case and with a mark, in reply to nothing that is known, cancels all that wait", |t| {
         two_wait(t);
         t.reply(ALICE, "15:08:00", "@AmexSync Cancel!", (4711, SERVICE));
@@ -166,6 +181,23 @@ pub const TABLE: Table = &[
     ("a cancel that is read before its buy is known by then", |t| {
         t.linked(ALICE);
         t.post(ALICE, "15:04:00", CANCEL);
+        t.post(ALICE, "15:01:00", BUY);
+        t.expect(&["alice gift: ordered > cancelled(cancelled_by_user)", "alice hears cancelled"]);
+    }),
+    (
+        "an edit of a cancel that is read before its buy is known by then, also where the cancel was from before it",
+        |t| {
+            t.linked(ALICE);
+            let cancel = t.post(ALICE, "15:00:00", CANCEL);
+            t.edit(ALICE, "15:04:00", cancel, "#CancelAmexGiftCard25 sorry");
+            t.post(ALICE, "15:01:00", BUY);
+            t.expect(&["alice gift: ordered > cancelled(cancelled_by_user)", "alice hears cancelled"]);
+        },
+    ),
+    ("an edit of a cancel that is read before its buy may name another offer", |t| {
+        t.linked(ALICE);
+        let cancel = t.post(ALICE, "15:03:00", "#CancelKindleFireHD");
+        t.edit(ALICE, "15:04:00", cancel, "#CancelKindleFireHD #CancelAmexGiftCard25");
         t.post(ALICE, "15:01:00", BUY);
         t.expect(&["alice gift: ordered > cancelled(cancelled_by_user)", "alice hears cancelled"]);
     }),

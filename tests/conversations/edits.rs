@@ -63,6 +63,40 @@ pub const TABLE: Table = &[
         t.edit(ALICE, "15:10:00", confirm, "yes #ConfirmAmexGiftCard25");
         t.buys_the_gift(ALICE);
     }),
+    ("an edit of a confirm that is read before its buy pays, also where the confirm was from before it", |t| {
+        t.linked(ALICE);
+        let confirm = t.post(ALICE, "15:00:00", CONFIRM);
+        let version = t.edit(ALICE, "15:03:00", confirm, "yes #ConfirmAmexGiftCard25");
+        t.post(ALICE, "15:01:00", BUY);
+        t.buys_the_gift(ALICE);
+        t.record("payments.authorized", json!({"confirm_post": version.to_string()}));
+    }),
+    ("two versions of a confirm that are read before its buy pay once", |t| {
+        t.gift(|offer| offer.per_account = Some(2));
+        t.linked(ALICE);
+        let confirm = t.post(ALICE, "15:04:00", CONFIRM);
+        t.edit(ALICE, "15:05:00", confirm, "yes #ConfirmAmexGiftCard25");
+        t.post(ALICE, "15:01:00", BUY);
+        t.post(ALICE, "15:02:00", "another #BuyAmexGiftCard25");
+        t.expect(&[
+            "alice gift: ordered > prompted > authorized > fulfilled",
+            "alice gift: ordered > prompted",
+            "alice hears prompt, purchased, prompt",
+            "alice pays 1500 USD",
+        ]);
+        t.decided_at_once("a payment, by what was kept, of the buy that is read first");
+    }),
+    ("a confirm that was rejected may be edited into one that pays", |t| {
+        t.linked(ALICE);
+        t.post(ALICE, "15:01:00", BUY);
+        let first = t.post(ALICE, "15:03:00", "RT @bob: #ConfirmAmexGiftCard25");
+        t.edit(ALICE, "15:05:00", first, CONFIRM);
+        t.expect(&[
+            "alice gift: ordered > prompted !manual_retweet > authorized > fulfilled",
+            "alice hears prompt, purchased",
+            "alice pays 1500 USD",
+        ]);
+    }),
     ("an edit may add the confirm tag", |t| {
         t.linked(ALICE);
         t.post(ALICE, "15:01:00", BUY);

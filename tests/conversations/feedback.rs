@@ -58,6 +58,15 @@ pub const TABLE: Table = &[
         t.failed(ALICE, "prompt", "15:04:00");
         t.buys_the_gift(ALICE);
     }),
+    ("a prompt that is told posted again, elsewhere and later, stays where it was first", |t| {
+        let order = ordered(t);
+        let prompt = t.prompt_of(ALICE, order, "15:02:00");
+        t.posted(ALICE, "prompt", &prompt, "15:02:00");
+        let again = t.prompt_of(ALICE, order, "15:12:00");
+        t.posted(ALICE, "prompt", &again, "15:12:00");
+        t.post(ALICE, "15:20:00", CONFIRM);
+        t.expect(&["alice gift: ordered > prompted !late", "alice hears prompt"]);
+    }),
     ("another reply that failed is told directly", |t| {
         ordered(t);
         t.post(ALICE, "15:03:00", CONFIRM);

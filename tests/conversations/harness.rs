@@ -218,7 +218,7 @@ impl<P: Program> Teller<P> {
                 self.append(topic, *partition, key, value.to_string().into_bytes())
             }
             Step::Posted { user, kind, outcome, at } => {
-                let (reply, account) = match self.untold_reply(user.handle, kind) {
+                let (reply, account) = match self.reply_to_tell(user.handle, kind) {
                     Err(_) if self.may_lack_replies => return Ok(()),
                     found => found?,
                 };
@@ -267,7 +267,8 @@ impl<P: Program> Teller<P> {
         Ok(())
     }
 
-    fn untold_reply(&mut self, handle: &str, kind: &str) -> Result<(String, String), String> {
+    /// The first reply of this kind that was not told of yet, else the last once more.
+    fn reply_to_tell(&mut self, handle: &str, kind: &str) -> Result<(String, String), String> {
         self.run()?;
         let mut replies = Outcome::default();
         for topic in ["replies", "messages.direct"] {
@@ -275,11 +276,12 @@ impl<P: Program> Teller<P> {
         }
         let of = |reply: &&serde_json::Value| {
             let who = name_of(text(reply, "account"));
-            who.rsplit('/').next() == Some(handle)
-                && text(reply, "kind") == kind
-                && !self.told.iter().any(|told| told == text(reply, "reply"))
+            who.rsplit('/').next() == Some(handle) && text(reply, "kind") == kind
         };
-        let found = replies.values("replies").find(of).ok_or_else(|| format!("no {kind} to {handle} to tell of"))?;
+        let is_told = |reply: &&serde_json::Value| self.told.iter().any(|told| told == text(reply, "reply"));
+        let untold = replies.values("replies").filter(of).find(|reply| !is_told(reply));
+        let last = || replies.values("replies").filter(of).last();
+        let found = untold.or_else(last).ok_or_else(|| format!("no {kind} to {handle} to tell of"))?;
         let (reply, account) = (text(found, "reply").to_owned(), text(found, "account").to_owned());
         self.told.push(reply.clone());
         Ok((reply, account))

@@ -227,7 +227,8 @@ impl Account {
         let index = self.purchases.iter().position(|purchase| Some(purchase.id) == told.purchase);
         let prompt = told.is_reply(ReplyKind::Prompt);
         match (&fate.outcome, index) {
-            (Ok(post), Some(index)) if prompt => {
+            // Only what is told first counts.
+            (Ok(post), Some(index)) if prompt && self.purchases[index].prompt_post.is_none() => {
                 let purchase = &mut self.purchases[index];
                 purchase.prompt_post = Some(*post);
                 purchase.fate_told = true;
@@ -256,7 +257,7 @@ impl Account {
 
     fn cancel(&mut self, intent: &PostIntent, now: Now<'_>) {
         let own = !matches!(intent.form, PostForm::Retweet(_));
-        if !own || !intent.orders.is_empty() || (intent.cancel_tags.is_empty() && !intent.cancel_word) {
+        if !own || intent.buys || (intent.cancel_tags.is_empty() && !intent.cancel_word) {
             return;
         }
         let answers = intent.in_reply_to;

@@ -46,8 +46,8 @@ impl Kept {
     /// Whether both are of one post and of one kind.
     pub fn is_same(&self, other: &Kept) -> bool {
         match (&self.what, &other.what) {
-            // Each tag is a confirm of its own, and an edit is the same one.
-            (What::Confirm(one), What::Confirm(other)) => one.first == other.first && one.tags == other.tags,
+            // Each tag is a confirm of its own.
+            (What::Confirm(one), What::Confirm(other)) => one.post == other.post && one.tags == other.tags,
             (one, kept) => self.post == other.post && std::mem::discriminant(one) == std::mem::discriminant(kept),
         }
     }
@@ -116,7 +116,7 @@ impl Confirm {
             tags,
             form: intent.form.clone(),
             buys,
-            cancels: intent.orders.is_empty() && (!intent.cancel_tags.is_empty() || intent.cancel_word),
+            cancels: !intent.buys && (!intent.cancel_tags.is_empty() || intent.cancel_word),
         }
     }
 

@@ -163,7 +163,7 @@ impl Account {
             .collect();
         let fits = |index: &usize| {
             let purchase = &self.purchases[*index];
-            let new = !purchase.judged.contains(&confirm.first);
+            let new = !purchase.judged.contains(&confirm.post);
             let in_time = confirm.time <= purchase.deadline;
             prompted(index) && new && in_time && confirm.unfit(purchase, self.id).is_none()
         };
@@ -178,8 +178,8 @@ impl Account {
         // What is told later of any that waits changes nothing for this confirm, of whichever its rejection was told.
         for index in weighed {
             let known = &mut self.purchases[index].judged;
-            if !known.contains(&confirm.first) {
-                known.push(confirm.first);
+            if !known.contains(&confirm.post) {
+                known.push(confirm.post);
             }
         }
         judged
@@ -190,13 +190,13 @@ impl Account {
         let paid = |p: &&Purchase| p.state == State::Fulfilled && p.terms.offer == purchase.terms.offer;
         // Whatever else counts towards the limit may end before a buy is read that was earlier than this confirm.
         let room = self.purchases.iter().filter(paid).count() < purchase.terms.per_account as usize;
-        if purchase.judged.contains(&confirm.first) {
+        if purchase.judged.contains(&confirm.post) {
             return Judged::Known { may_yet_pay: room };
         }
         let reason = self.refusal_of_confirm(index, confirm);
         // It is told of one purchase at least; whether of a further one is left open.
-        let again = self.purchases.iter().any(|purchase| purchase.judged.contains(&confirm.first));
-        self.purchases[index].judged.push(confirm.first);
+        let again = self.purchases.iter().any(|purchase| purchase.judged.contains(&confirm.post));
+        self.purchases[index].judged.push(confirm.post);
         self.tell_rejected_confirm(index, confirm, reason, again, now);
         Judged::Told { may_yet_pay: room && matches!(reason, Reason::Late | Reason::NoPurchase) }
     }
@@ -210,10 +210,10 @@ impl Account {
         };
         let purchase = &self.purchases[index];
         let paid = self.used.contains(&(confirm.first, purchase.terms.confirm.clone()));
-        if paid || purchase.judged.contains(&confirm.first) {
+        if paid || purchase.judged.contains(&confirm.post) {
             return;
         }
-        self.purchases[index].judged.push(confirm.first);
+        self.purchases[index].judged.push(confirm.post);
         let reason = confirm.unfit(&self.purchases[index], self.id).unwrap_or(Reason::NoPurchase);
         self.tell_rejected_confirm(index, confirm, reason, false, now);
     }

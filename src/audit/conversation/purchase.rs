@@ -23,7 +23,7 @@ pub(super) struct Purchase {
     pub fulfil: Option<Time>,
     /// By which post it was confirmed, and the address that was known then.
     pub confirmed: Option<(PostId, String)>,
-    /// First ids of confirms that were judged for this purchase.
+    /// Posts that were judged as confirms of this purchase, and rejected. Each version of a post by itself.
     pub judged: Vec<PostId>,
 }
 

@@ -119,7 +119,7 @@ impl Judge<'_> {
         let reached = || addressed().filter(|(_, p)| p.window_from <= confirm.time);
         let prompted = || reached().filter(|(_, p)| p.state == State::Prompted);
         // What was rejected stays rejected: a deadline that moved since changes nothing for this confirm.
-        let new = prompted().filter(|(_, p)| !p.rejected_confirms.contains(&confirm.first_id));
+        let new = prompted().filter(|(_, p)| !p.rejected_confirms.contains(&confirm.id));
         let on_time = new.filter(|(_, p)| p.deadline.is_some_and(|deadline| is_on_time(confirm.time, deadline)));
         let fitting = on_time.filter(|(_, p)| form_rejection(confirm, p, user).is_none());
         let age = |(index, p): &(usize, &Purchase)| (p.ordered_at, *index);
@@ -128,7 +128,7 @@ impl Judge<'_> {
             .or_else(|| prompted().min_by_key(|(index, p)| (p.ordered_at, *index)))
             .or_else(|| reached().filter(|(_, p)| !p.state.waits()).max_by_key(|(index, p)| (p.ordered_at, *index)));
         let Some((index, purchase)) = concerned else { return Target::Unknown };
-        if purchase.rejected_confirms.contains(&confirm.first_id) {
+        if purchase.rejected_confirms.contains(&confirm.id) {
             return Target::Told(index);
         }
         match form_rejection(confirm, purchase, user) {
@@ -161,7 +161,8 @@ impl Judge<'_> {
             return;
         }
         let kept = &mut self.account.extras().confirms;
-        let same = |k: &KeptConfirm| k.first_id == confirm.first_id && k.tags == confirm.tags;
+        // An edit has a time of its own: it may confirm what an earlier version was too early for.
+        let same = |k: &KeptConfirm| k.id == confirm.id && k.tags == confirm.tags;
         if !kept.iter().any(same) {
             kept.push(confirm);
         }
@@ -181,7 +182,7 @@ impl Judge<'_> {
         let mut concerned = self.account.purchases.iter().enumerate();
         let concerned = concerned.rfind(|(_, p)| p.ordered_at <= confirm.time && addresses(confirm, p, user));
         if let Some((index, purchase)) = concerned {
-            if !purchase.rejected_confirms.contains(&confirm.first_id) {
+            if !purchase.rejected_confirms.contains(&confirm.id) {
                 self.reject_confirm(index, reason, confirm);
             }
             return;
@@ -228,14 +229,14 @@ impl Judge<'_> {
     }
 
     fn reject_confirm(&mut self, index: usize, reason: Reason, confirm: &KeptConfirm) {
-        self.account.purchases[index].rejected_confirms.push(confirm.first_id);
+        self.account.purchases[index].rejected_confirms.push(confirm.id);
         self.reject_against(index, reason, confirm.time, confirm.id);
     }
 
     /// Whether it was told of any purchase that it concerns.
     fn was_rejected(&self, confirm: &KeptConfirm) -> bool {
         let mut concerned = self.account.purchases.iter().filter(|p| addresses(confirm, p, self.id.user));
-        concerned.any(|p| p.rejected_confirms.contains(&confirm.first_id))
+        concerned.any(|p| p.rejected_confirms.contains(&confirm.id))
     }
 
     /// A confirm that pays nothing is told of one purchase, but was weighed against all that are prompted: what is told
@@ -244,8 +245,8 @@ impl Judge<'_> {
         let user = self.id.user;
         let prompted = self.account.purchases.iter_mut().filter(|p| p.state == State::Prompted);
         for purchase in prompted.filter(|p| p.window_from <= confirm.time && addresses(confirm, p, user)) {
-            if !purchase.rejected_confirms.contains(&confirm.first_id) {
-                purchase.rejected_confirms.push(confirm.first_id);
+            if !purchase.rejected_confirms.contains(&confirm.id) {
+                purchase.rejected_confirms.push(confirm.id);
             }
         }
     }

@@ -83,7 +83,7 @@ impl Judge<'_> {
             self.freeze(&intent);
         }
         let rejection = (intent.buys && !planted::is(Bug::BothTagsConfirm)).then_some(Reason::BothTags);
-        if !intent.orders.is_empty() {
+        if intent.buys {
             self.judge_confirm_of(&intent, rejection);
             for terms in &intent.orders {
                 self.order(terms, &intent);

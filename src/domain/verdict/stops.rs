@@ -48,7 +48,7 @@ impl Judge<'_> {
             }
         }
         if !scope.is_empty() {
-            self.keep_cancel(KeptCancel { id: intent.id, first_id: intent.first_id, time: intent.time, scope });
+            self.keep_cancel(KeptCancel { id: intent.id, time: intent.time, scope });
         }
     }
 
@@ -58,7 +58,8 @@ impl Judge<'_> {
             return;
         }
         let kept = &mut self.account.extras().cancels;
-        if !kept.iter().any(|k| k.first_id == cancel.first_id) {
+        // An edit has a time and words of its own.
+        if !kept.iter().any(|k| k.id == cancel.id) {
             kept.push(cancel);
         }
     }

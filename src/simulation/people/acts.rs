@@ -281,6 +281,29 @@ impl Script<'_> {
         self.say_at(buy, late);
     }
 
+    /// The order is read late; a confirm or cancel, and an edit of it, before. The first may be from before the order.
+    fn edits_early(&mut self, behaviour: B, at: i64) {
+        let (_, tags) = self.good_at(at);
+        let buy = self.post(at, &[Word::Tag(tags.buy)]);
+        self.orders += 1;
+        let late = at + self.chance.between(4_000, (self.desk.known.lateness * 4 / 5).max(8_000));
+        let first = at + self.chance.between(-3_000, (late - at) / 2);
+        let then = self.chance.between(first.max(at) + 1, late - 1);
+        let other = *self.chance.pick(&[tags, self.desk.goods.all[0].tags[0]]);
+        let (tag, more) =
+            if behaviour == B::EditsEarlyConfirm { (tags.confirm, other.confirm) } else { (tags.cancel, other.cancel) };
+        // What an edit adds may be all that matters.
+        let begun = *self.chance.pick(&[Word::Tag(tag), Word::Tag(more), Word::Plain(0)]);
+        let post = self.post(first, &[begun]);
+        let version = Post { first: post.id, ..self.post(then, &[Word::Tag(tag), Word::Tag(more)]) };
+        self.say_at(post, first);
+        self.say_at(version, then);
+        self.say_at(buy, late);
+        let soon = self.soon(late);
+        let confirm = self.post(soon, &[Word::Tag(tags.confirm)]);
+        self.say(confirm);
+    }
+
     fn deletes_nothing(&mut self, at: i64) {
         for user in [self.author.user, self.author.user + 2] {
             let post = self.id(at - 5_000);
@@ -322,7 +345,10 @@ impl Script<'_> {
         match behaviour {
             B::WaitsForMany | B::KeepsMuchEarly | B::BuysMuch => return self.does_much(behaviour, at),
             B::NearlySaysIt => return self.nearly_says_it(at),
-            B::ConfirmsAndBuys | B::QuotesPostedAndBuys | B::CancelsPostedByTag => return self.mixes(behaviour, at),
+            B::ConfirmsAndBuys | B::QuotesPostedAndBuys | B::CancelsPostedByTag | B::BuysAndCancels => {
+                return self.mixes(behaviour, at);
+            }
+            B::EditsEarlyConfirm | B::EditsEarlyCancel => return self.edits_early(behaviour, at),
             _ => {}
         }
         let bought = self.buy(at);
@@ -411,6 +437,12 @@ impl Script<'_> {
                 let words = [Word::Tag(bought.tags.confirm), Word::Tag(other.buy)];
                 let post =
                     if self.chance.below(2) == 0 { self.post(soon, &words) } else { self.reply(soon, &words, None) };
+                self.orders += 1;
+                self.say(post);
+            }
+            B::BuysAndCancels => {
+                let cancel = self.chance.pick(&[bought.tags, other]).cancel;
+                let post = self.post(soon, &[Word::Tag(other.buy), Word::Tag(cancel)]);
                 self.orders += 1;
                 self.say(post);
             }

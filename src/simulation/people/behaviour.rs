@@ -74,6 +74,11 @@ behaviours! {
     QuotesPostedAndBuys,
     /// By the tag of its own offer or of another one.
     CancelsPostedByTag,
+    /// In one post, which cancels nothing.
+    BuysAndCancels,
+    /// The confirm and its edit are read before the buy; it was said before or after.
+    EditsEarlyConfirm,
+    EditsEarlyCancel,
     /// From here on: not drawn by scripts.
     IsLinkedLate,
     IsNotLinked,
@@ -91,6 +96,8 @@ behaviours! {
     PostedLate,
     PostedTwice,
     PostedNever,
+    /// The gateway tells of one prompt twice, and tells otherwise.
+    PostedElsewhere,
     QuantityRaised,
     QuantityLowered,
     OfferWithdrawn,
@@ -105,7 +112,7 @@ behaviours! {
 
 impl Behaviour {
     /// How many of [`Behaviour::ALL`], from the first on, are drawn by scripts.
-    pub const SCRIPTED: usize = Behaviour::CancelsPostedByTag as usize + 1;
+    pub const SCRIPTED: usize = Behaviour::EditsEarlyCancel as usize + 1;
 }
 
 #[cfg(test)]

@@ -113,6 +113,9 @@ impl Reactions {
         let side = chance.below(desk.known.partitions as usize) as u32;
         let planned = Planned { into: Into::Posted, partition: side, what: What::Posted(account, fate) };
         let order = self.order();
+        if plan.elsewhere > 0 {
+            self.tell_otherwise(&planned, told, key, desk);
+        }
         let index = desk.note(told, order, planned);
         if chance.per_mille(plan.twice) {
             desk.count(Behaviour::PostedTwice);
@@ -132,6 +135,22 @@ impl Reactions {
         {
             self.react(&reaction, post, order, at, &mut chance, desk);
         }
+    }
+
+    /// A gateway that forgot what it did posts a reply again, elsewhere and later. By chance of its own.
+    fn tell_otherwise(&mut self, planned: &Planned, told: i64, key: u64, desk: &mut Desk) {
+        let What::Posted(account, fate) = &planned.what else { return };
+        let mut chance = Chance::new(mixed(desk.plan.seed, 8), key);
+        let Ok(post) = fate.outcome else { return };
+        if !chance.per_mille(desk.plan.gateway.elsewhere) {
+            return;
+        }
+        let later = chance.between(1, 600_000);
+        let (at, post) = (Time(fate.at.0 + later), if chance.below(2) == 0 { post } else { PostId(post.0 ^ 1 << 62) });
+        let fate = PromptFate { at, outcome: Ok(post), ..fate.clone() };
+        desk.count(Behaviour::PostedElsewhere);
+        let order = self.order();
+        desk.note(told + later, order, Planned { what: What::Posted(*account, fate), ..*planned });
     }
 
     fn order(&mut self) -> u64 {

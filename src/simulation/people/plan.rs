@@ -62,6 +62,8 @@ pub struct GatewayPlan {
     pub failed: u32,
     pub late: u32,
     pub twice: u32,
+    /// Told twice, and otherwise.
+    pub elsewhere: u32,
     pub never: u32,
     /// Posted replies that come back in the stream.
     pub streamed: u32,
@@ -74,10 +76,11 @@ impl PeoplePlan {
         let mut rate = |likely: usize, most: i64| {
             if chance.below(100) < likely { chance.between(1, most) as u32 } else { 0 }
         };
-        let gateway = GatewayPlan {
+        let mut gateway = GatewayPlan {
             failed: rate(50, 150),
             late: rate(40, 200),
             twice: rate(50, 200),
+            elsewhere: 0,
             never: rate(40, 400),
             streamed: rate(60, 300),
         };
@@ -90,11 +93,18 @@ impl PeoplePlan {
         // By chance of their own, for seeds that know them not to go on as before.
         let mut mixing = Chance::new(seed, 6);
         if mixing.below(2) == 0 {
-            for weight in &mut weights[Behaviour::ConfirmsAndBuys as usize..] {
+            for weight in &mut weights[Behaviour::ConfirmsAndBuys as usize..Behaviour::BuysAndCancels as usize] {
                 *weight = mixing.between(0, 8) as u32;
             }
         }
         let offers_keyed = mixing.below(2) == 0;
+        let mut changing = Chance::new(seed, 7);
+        if changing.below(2) == 0 {
+            for weight in &mut weights[Behaviour::BuysAndCancels as usize..] {
+                *weight = changing.between(0, 8) as u32;
+            }
+            gateway.elsewhere = changing.between(0, 150) as u32;
+        }
         weights[Behaviour::ConfirmsBare as usize] += 4;
         // A single one of these is a dozen orders and more.
         for much in [Behaviour::WaitsForMany, Behaviour::KeepsMuchEarly, Behaviour::BuysMuch] {
