@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::bus::{Bus, Position, TopicPartition};
 use crate::pacing::{Pacing, Stock};
-use crate::pipeline::Producer;
+use crate::pipeline::{FILE_PLACES, Producer};
 use crate::wire::uuids::uuid_of;
 
 /// Lines of one transaction, and bytes of one transaction, at most.
@@ -24,7 +24,7 @@ const LINE_BYTES_MAX: u64 = 60 << 20;
 /// What of a file's beginning tells it from another of the same name.
 const FINGERPRINT_BYTES: usize = 4096;
 
-/// The feeder's name as a producer, and the beginning of the groups that keep places in files.
+/// The feeder's name as a producer.
 pub const PRODUCER: &str = "input";
 
 /// One `--input [TOPIC=]FILE|-`.
@@ -166,7 +166,7 @@ struct Place {
 impl Place {
     fn new(input: &Input, path: &Path) -> anyhow::Result<Place> {
         let path = path.canonicalize()?;
-        let group = format!("pay-by-tweet.{PRODUCER}.{}", uuid_of(&format!("{} {}", input.topic, path.display())));
+        let group = format!("{FILE_PLACES}{}", uuid_of(&format!("{} {}", input.topic, path.display())));
         Ok(Place { at: TopicPartition::new(&input.topic, 0), group, path, offset: 0 })
     }
 

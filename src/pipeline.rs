@@ -111,6 +111,9 @@ impl Stages {
     }
 }
 
+/// The groups of files that are fed begin so: their positions are places in the files.
+pub const FILE_PLACES: &str = "pay-by-tweet.input.";
+
 /// How the embedded log is kept under these settings.
 pub fn embedded_options(settings: &Settings, clock: Arc<dyn Clock>) -> EmbeddedOptions {
     let embedded = &settings.bus.embedded;
@@ -122,6 +125,7 @@ pub fn embedded_options(settings: &Settings, clock: Arc<dyn Clock>) -> EmbeddedO
             config::Fsync::Interval => Fsync::Interval(embedded.fsync_interval),
         },
         retention: sources.chain(RETAINED).map(|topic| (topic.to_owned(), embedded.retention)).collect(),
+        bookmarks: FILE_PLACES.to_owned(),
         compacted: COMPACTED.map(str::to_owned).to_vec(),
         cache_bytes: embedded.cache_bytes,
         ..EmbeddedOptions::new(Arc::new(move || clock.now()))
@@ -181,7 +185,7 @@ struct TopicRules {
 
 impl OfferRules for TopicRules {
     fn read(&self, spec: Value, version: u64) -> Result<Offer, String> {
-        let spec: OfferSpec = serde_json::from_value(spec).map_err(|error| error.to_string())?;
+        let spec: OfferSpec = serde_json::from_value(spec).map_err(|error| without_value(&error.to_string()))?;
         // Whether its replies fit is not asked: the topic is read again at every start, by the settings of that day,
         // and what people were prompted for must not become unknown.
         spec.into_offer(version).map_err(|errors| {
@@ -193,6 +197,12 @@ impl OfferRules for TopicRules {
     fn clash(&self, new: &Offer, others: &mut dyn Iterator<Item = &Offer>) -> Option<String> {
         config::clash_with(new, others, &self.freeze_tag, &self.looks)
     }
+}
+
+/// What serde says of a field, without the value that it quotes: that may be a discount code.
+fn without_value(said: &str) -> String {
+    said.rsplit_once(", expected ")
+        .map_or_else(|| said.to_owned(), |(_, expected)| format!("a field is not {expected}"))
 }
 
 fn time_rules(settings: &Settings) -> TimeRules {
@@ -410,7 +420,7 @@ pub fn restored<St: Stage>(
 ) -> anyhow::Result<St::Shard> {
     let shard = stage.shard(&TopicPartition::new(input, partition), "");
     let changelog = stage.changelog().map(|topic| TopicPartition { topic, partition });
-    let mut restore = Restore::new(shard, changelog);
+    let mut restore = Restore::new(shard, changelog, true);
     let mut reader = bus.reader()?;
     while restore.step(&mut *reader, now)? != Progress::Done {}
     Ok(restore.into_shard())

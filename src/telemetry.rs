@@ -96,6 +96,12 @@ pub fn accounts_shard(partition: u32, accounts: usize, kept_bytes: usize, waterm
     }
 }
 
+/// A shard of the accounts stage is another worker's now. Its watermark is none, which a minimum over all passes by.
+pub fn accounts_shard_left(partition: u32) {
+    accounts_shard(partition, 0, 0, None);
+    gauge!("pay_by_tweet_watermark_seconds", "partition" => partition.to_string()).set(f64::NAN);
+}
+
 /// How far a stage's group is behind in a partition, and how long an open transaction has held back what follows there,
 /// as of the last look.
 pub fn lag(stage: &'static str, topic: &str, partition: u32, records: u64, seconds: f64, held_seconds: f64) {

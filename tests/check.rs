@@ -69,6 +69,11 @@ fn every_mistake_in_the_settings_is_named() {
             r#"C:2: bus.kafka.properties."acks": exactly-once needs its own value of this property; leave it out"#,
         ),
         (
+            "[bus.kafka.properties]\n\"transaction.timeout.ms\" = \"120000\"",
+            "C:2: bus.kafka.properties.\"transaction.timeout.ms\": a transaction may stay open for 1000 to 30000 ms: a \
+             restore waits for it; leave it out: it is 5000",
+        ),
+        (
             "[bus.kafka.properties]\nbootstrap.servers = \"a:1\"",
             r#"C:2: bus.kafka.properties.bootstrap.servers: a dotted name must be quoted; write "bootstrap.servers" = …"#,
         ),

@@ -332,7 +332,7 @@ fn a_worker_that_stands_still_is_named() {
     let Program { server, runtime, clock, .. } = program;
     let server = server.expect("started");
     runtime.stop(Duration::from_secs(10)).expect("it stops");
-    clock.advance(Span::of_secs(11));
+    clock.advance(Span::of_secs(46));
     let live = request("GET", server.addr(), "/livez", None);
     assert_eq!(live.status, 503);
     assert!(live.text.contains("screen-0, accounts-0, accounts-1, offers-0"), "{}", live.text);

@@ -7,7 +7,7 @@ use crate::wire::codec::{CodecError, choice, from_bytes, record, to_bytes};
 pub const CHANGELOG: &str = "accounts.changelog";
 
 /// Grows with every change of the layout below.
-const VERSION: u8 = 4;
+const VERSION: u8 = 5;
 
 pub fn encode_account(account: &Account) -> Vec<u8> {
     to_bytes(VERSION, account)
@@ -30,7 +30,7 @@ record!(Extras {
     past_handle,
     courtesy
 });
-record!(Refused { first_id, offer, at });
+record!(Refused { first_id, offer, buy, at });
 record!(KeptConfirm { id, first_id, time, tags, how, told });
 choice!(ConfirmForm { 0 => Words, 1 => Echo(echo, reason), 2 => Never(reason) });
 record!(KeptCancel { id, time, scope });

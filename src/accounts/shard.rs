@@ -310,6 +310,10 @@ impl Shard for AccountsShard {
         Ok(())
     }
 
+    fn left(&self) {
+        telemetry::accounts_shard_left(self.at.partition);
+    }
+
     fn query(&self, query: AccountsQuery) -> AccountsAnswer {
         match query {
             AccountsQuery::Account(id) => {

@@ -57,8 +57,13 @@ pub fn run(args: &RunArgs) -> Outcome {
     let outcome = if inputs.is_empty() { wait(&app, &stopped) } else { feed(&app, &settings, &inputs, &stopped) };
     server.stop();
     drop(endpoint);
-    app.stop(settings.shutdown_timeout)?;
+    // What ended the run is told even where the stop has troubles of its own.
+    let stopped = app.stop(settings.shutdown_timeout);
+    if let (Err(_), Err(late)) = (&outcome, &stopped) {
+        tracing::warn!("{late}");
+    }
     outcome?;
+    stopped?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -48,6 +48,10 @@ const OWN_PROPERTIES: [&str; 16] = [
     "transactional.id",
 ];
 
+const TRANSACTION_TIMEOUT: &str = "transaction.timeout.ms";
+/// Up to half of the patience that a restore has with somebody's open transaction (`engine::settings`).
+const TRANSACTION_TIMEOUTS_MS: std::ops::RangeInclusive<u32> = 1_000..=30_000;
+
 /// Properties that name brokers; one of them is needed.
 const BROKERS: [&str; 2] = ["bootstrap.servers", "metadata.broker.list"];
 
@@ -121,6 +125,15 @@ fn bus(reader: &mut Reader, folder: &Path) -> BusSettings {
         let Some(place) = reader.property_place(name) else { continue };
         let what = "exactly-once needs its own value of this property".to_owned();
         reader.fault_at(place, format!("{PROPERTIES}.\"{name}\""), what, "leave it out".to_owned());
+    }
+    let timeout = kafka_properties.get(TRANSACTION_TIMEOUT).map(|text| text.trim().parse());
+    if let (Some(place), Some(given)) = (reader.property_place(TRANSACTION_TIMEOUT), timeout)
+        && !given.is_ok_and(|ms: u32| TRANSACTION_TIMEOUTS_MS.contains(&ms))
+    {
+        let (least, most) = (TRANSACTION_TIMEOUTS_MS.start(), TRANSACTION_TIMEOUTS_MS.end());
+        let what = format!("a transaction may stay open for {least} to {most} ms: a restore waits for it");
+        let hint = "leave it out: it is 5000".to_owned();
+        reader.fault_at(place, format!("{PROPERTIES}.\"{TRANSACTION_TIMEOUT}\""), what, hint);
     }
     let kind = reader.choice("bus.kind", &[("embedded", BusKind::Embedded), ("kafka", BusKind::Kafka)]);
     if kind == BusKind::Kafka && BROKERS.iter().all(|name| reader.property_place(name).is_none()) {

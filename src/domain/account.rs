@@ -49,6 +49,8 @@ pub struct Extras {
 pub struct Refused {
     pub first_id: PostId,
     pub offer: String,
+    /// The tag by which it was ordered.
+    pub buy: Tag,
     pub at: Time,
 }
 
@@ -143,14 +145,14 @@ impl Account {
         self.links[place..].iter().any(|entry| matches!(entry.change, LinkChange::Link(_)))
     }
 
-    /// The first change from an order's time on that stops it, with its time and reason: an unlink, a card that is no
-    /// longer active, a freeze. One from before the order may be read late; it stops the order all the same.
+    /// What stopped an order's account as of its time, else the first change after it that does, with its time and
+    /// reason: an unlink, a card that is no longer active, a freeze. One from before the order may be read late; it stops the order all the same.
     pub fn stopped_after(&self, ordered_at: Time) -> Option<(Time, Reason, Option<PostId>)> {
         if let Some(reason) = self.standing_at(ordered_at).stopped_by() {
             let (at, post) = self.stopped_since(ordered_at, reason);
             return Some((at, reason, post));
         }
-        self.links.iter().filter(|entry| entry.at >= ordered_at).find_map(|entry| match entry.change {
+        self.links.iter().filter(|entry| entry.at > ordered_at).find_map(|entry| match entry.change {
             LinkChange::Unlink => Some((entry.at, Reason::Unlinked, None)),
             LinkChange::Card(CardStatus::Suspended | CardStatus::Cancelled) => {
                 Some((entry.at, Reason::CardNotActive, None))
@@ -195,10 +197,34 @@ impl Account {
         ordered.fold(mark.before(rules.windows.buy_max_age), Time::min)
     }
 
-    /// The last change up to the horizon that makes all before it history.
+    /// The last change up to the horizon that makes all of earlier times history.
     pub fn links_base(&self, horizon: Time) -> Option<usize> {
-        let full = |entry: &LinkMessage| matches!(entry.change, LinkChange::Link(_) | LinkChange::Unlink);
-        self.links.iter().rposition(|entry| entry.at <= horizon && full(entry))
+        self.links.iter().rposition(|entry| entry.at <= horizon && entry.change.is_full())
+    }
+
+    /// When the last such change will make history of what was before it; not before what is open has ended, for that
+    /// is judged by the link as of its order.
+    fn links_tidied_at(&self, rules: &Rules) -> Option<Time> {
+        let base = self.links.iter().rposition(|entry| entry.change.is_full())?;
+        let is_tidy = self.links[0].at == self.links[base].at;
+        let is_held = self.purchases.iter().any(|p| p.state.waits() || p.state == State::Authorized);
+        (!is_tidy && !is_held).then(|| self.links[base].at.after(rules.windows.buy_max_age))
+    }
+
+    /// When a purchase may be forgotten. Not while another one waits that its confirm could pay if it came again.
+    fn forget_at(&self, purchase: &Purchase, rules: &Rules) -> Option<Time> {
+        let waits = |other: &Purchase| other.state.waits() && other.terms.confirm == purchase.terms.confirm;
+        let is_needed = purchase.confirm.is_some() && self.purchases.iter().any(waits);
+        purchase.forget_at(rules).filter(|_| !is_needed)
+    }
+
+    /// Forgets the purchases that the watermark allows to.
+    pub fn forget_purchases(&mut self, mark: Time, rules: &Rules) {
+        let may_go = |p: &Purchase| self.forget_at(p, rules).is_some_and(|at| at.is_passed_by(mark));
+        if self.purchases.iter().any(may_go) {
+            let mut gone = self.purchases.iter().map(may_go).collect::<Vec<_>>().into_iter();
+            self.purchases.retain(|_| !gone.next().unwrap_or_default());
+        }
     }
 
     /// Bytes kept for what opened nothing (early records, refused buys, waiting messages), by a fixed estimate per
@@ -246,7 +272,7 @@ impl Account {
         if self.is_asking() {
             return None;
         }
-        let purchases = self.purchases.iter().filter_map(|p| p.ends_at(rules).or_else(|| p.forget_at(rules)));
+        let purchases = self.purchases.iter().filter_map(|p| p.ends_at(rules).or_else(|| self.forget_at(p, rules)));
         let extras = self.extras.iter().flat_map(|extras| extras.wakes(rules));
         let confirms = self.extras.iter().flat_map(|extras| &extras.confirms);
         let confirms = confirms.filter(|kept| !self.keeps_on(kept)).map(|kept| kept.time);
@@ -254,7 +280,7 @@ impl Account {
             Some(LinkMessage { at, change: LinkChange::Unlink }) => Some(at.after(rules.windows.forget_after)),
             _ => None,
         };
-        purchases.chain(extras).chain(confirms).chain(unlinked).min()
+        purchases.chain(extras).chain(confirms).chain(unlinked).chain(self.links_tidied_at(rules)).min()
     }
 }
 

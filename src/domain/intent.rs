@@ -100,6 +100,13 @@ pub enum LinkChange {
     Freeze(PostId),
 }
 
+impl LinkChange {
+    /// Whether what was before it matters no longer.
+    pub fn is_full(&self) -> bool {
+        matches!(self, LinkChange::Link(_) | LinkChange::Unlink)
+    }
+}
+
 /// What a link tells of its cardholder; references only, never a card number or an address.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Link {

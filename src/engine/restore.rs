@@ -21,6 +21,8 @@ pub struct Restore<S> {
     shard: S,
     source: Source,
     latest: Latest,
+    consumed: bool,
+    has_records: bool,
 }
 
 type Key = Box<[u8]>;
@@ -53,6 +55,13 @@ pub enum RestoreFailure {
         "restoring {topic}-{partition} is stuck at offset {position}, short of its end {end}, for {RESTORE_STALL_MS} ms"
     )]
     Stalled { topic: String, partition: u32, position: u64, end: u64 },
+    /// What the state was made of would be consumed again.
+    #[error(
+        "{topic}-{partition} holds state, but its group is at the beginning of its input: it consumed before, and its \
+         positions are gone (`offsets.retention.minutes`). Set the group's positions to where it was, or begin with \
+         fresh topics under another topics.prefix"
+    )]
+    Unplaced { topic: String, partition: u32 },
 }
 
 #[derive(Debug)]
@@ -63,10 +72,11 @@ enum Source {
 }
 
 impl<S: Shard> Restore<S> {
-    /// `shard` is fresh; without changelog it is ready at once.
-    pub fn new(shard: S, changelog: Option<TopicPartition>) -> Restore<S> {
+    /// `shard` is fresh; without changelog it is ready at once. `consumed`: whether its group is beyond the
+    /// beginning of its input.
+    pub fn new(shard: S, changelog: Option<TopicPartition>, consumed: bool) -> Restore<S> {
         let source = changelog.map_or(Source::None, Source::Unopened);
-        Restore { shard, source, latest: Latest::default() }
+        Restore { shard, source, latest: Latest::default(), consumed, has_records: false }
     }
 
     /// Reads the next piece. After `BusError::Unavailable` it goes on where it was; after another error the shard is
@@ -84,6 +94,9 @@ impl<S: Shard> Restore<S> {
         };
         if *position >= *end {
             self.latest.give(&mut self.shard)?;
+            if self.has_records && !self.consumed {
+                return Err(RestoreFailure::Unplaced { topic: at.topic.to_string(), partition: at.partition });
+            }
             return Ok(Progress::Done);
         }
         let read = read_into(&mut self.latest, reader, at, *position);
@@ -92,6 +105,7 @@ impl<S: Shard> Restore<S> {
             *moved = now;
         }
         let (next, records) = read?;
+        self.has_records |= records > 0;
         if self.latest.bytes >= RESTORE_GATHERED_BYTES_MAX {
             self.latest.give(&mut self.shard)?;
         }

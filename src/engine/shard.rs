@@ -68,6 +68,9 @@ pub trait Shard: Send + 'static {
     fn restore(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), RestoreError>;
 
     fn query(&self, query: Self::Query) -> Self::Answer;
+
+    /// Its partition goes to another worker, or comes back later: what metrics say of it is not true any more.
+    fn left(&self) {}
 }
 
 /// A changelog that can't be read means state that can't be trusted: the shard must not start.

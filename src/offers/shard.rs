@@ -109,7 +109,9 @@ impl OffersShard {
             // What was counted before the offer was known could not be told: it had no currency.
             out.funnels.insert(id.to_owned());
         }
-        let freed_at = entry.totals.sum.at.max(entry.last_sold_at.unwrap_or_default());
+        // A window that was over before it began would serve nobody.
+        let now = self.watermark.value.unwrap_or_default();
+        let freed_at = entry.totals.sum.at.max(entry.last_sold_at.unwrap_or_default()).max(now);
         for request in std::mem::take(&mut entry.parked) {
             self.stock(id, &request, out);
         }
@@ -312,6 +314,10 @@ impl Shard for OffersShard {
     fn restore(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), RestoreError> {
         codec::restore(&mut self.book, (&mut self.watermark, self.setup.partitions), key, value)
             .map_err(|why| RestoreError { key: String::from_utf8_lossy(key).into_owned(), why })
+    }
+
+    fn left(&self) {
+        self.book.entries.iter().for_each(|(id, _)| telemetry::stock(id, 0, 0, 0));
     }
 
     fn query(&self, query: OffersQuery) -> OffersAnswer {

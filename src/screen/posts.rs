@@ -131,7 +131,7 @@ impl PostsShard {
                 self.bury(record, &ahead(), out)
             }
             Verdict::Post(screened) => self.post(*screened, out),
-            Verdict::Deletion(deletion) => self.delete(deletion, record.timestamp, out),
+            Verdict::Deletion(deletion) => self.delete(deletion, record, out),
             Verdict::Heartbeat(at) if self.is_future(at, record, out.now) => self.bury(record, &ahead(), out),
             Verdict::Heartbeat(at) => {
                 self.advance(at, out);
@@ -173,9 +173,11 @@ impl PostsShard {
         }
     }
 
-    /// Its time is the notice's own, else the highest that was seen on this partition.
-    fn delete(&mut self, deletion: Deletion, appended: Time, out: &mut Out) -> usize {
-        let time = deletion.time.or(self.progress.high).unwrap_or(appended);
+    /// Its time is the notice's own, else the highest that was seen on this partition. One from the future is none: it
+    /// would keep what the deletion frees from everybody until then.
+    fn delete(&mut self, deletion: Deletion, record: &InRecord, out: &mut Out) -> usize {
+        let told = deletion.time.filter(|time| !self.is_future(*time, record, out.now));
+        let time = told.or(self.progress.high).unwrap_or(record.timestamp);
         let account = AccountId { network: self.network, user: deletion.author };
         let deleted = DeletedPost { post: deletion.post, time };
         let mut partition = self.partition_of(account);

@@ -310,4 +310,31 @@ pub const TABLE: Table = &[
         gets_it_back(t);
         t.waits_for_a_confirm(BOB);
     }),
+    ("with a cancel window a cancel that was read before its buy takes back what an earlier confirm paid", |t| {
+        t.set("account.cancel_window", "\"10m\"");
+        t.linked(ALICE);
+        t.post(ALICE, "15:04:00", CANCEL);
+        t.post(ALICE, "15:03:00", CONFIRM);
+        t.post(ALICE, "15:01:00", BUY);
+        t.watermark("15:30:00");
+        gets_it_back(t);
+        t.no_record("fulfilment.orders", json!({}));
+        t.decided_at_once("a cancel of a purchase that waits");
+    }),
+    ("a version of a confirm whose other version paid already shields nothing from a cancel", |t| {
+        t.gift(|offer| offer.per_account = Some(2));
+        t.linked(ALICE);
+        let confirm = t.post(ALICE, "15:00:00", CONFIRM);
+        t.edit(ALICE, "15:03:00", confirm, "yes #ConfirmAmexGiftCard25");
+        t.post(ALICE, "15:01:00", BUY);
+        t.post(ALICE, "15:02:00", CANCEL);
+        t.post(ALICE, "14:59:00", "another #BuyAmexGiftCard25");
+        t.expect(&[
+            "alice gift: ordered > cancelled(cancelled_by_user)",
+            "alice gift: ordered > prompted > authorized > fulfilled",
+            "alice hears prompt, purchased, cancelled",
+            "alice pays 1500 USD",
+        ]);
+        t.decided_at_once("a payment, by what was kept");
+    }),
 ];

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::harness::refusal_of;
 use crate::people::{ALICE, BOB, User};
-use crate::talk::{BUY, CONFIRM, Table, Talk};
+use crate::talk::{BUY, CONFIRM, Table, Talk, said};
 
 tests_of!(TABLE);
 
@@ -149,6 +149,44 @@ pub const TABLE: Table = &[
         t.no_record("payments.authorized", json!({}));
         t.no_record("purchases.events", json!({"to": "prompted"}));
         t.expect(&[]);
+    }),
+    ("an order that comes again when its tag belongs to another offer orders nothing again", |t| {
+        t.linked(ALICE);
+        t.linked(BOB);
+        let orders = [said(ALICE, "15:01:00", BUY), said(BOB, "15:01:30", "RT @alice: #BuyAmexGiftCard25")];
+        for order in &orders {
+            t.put(order.clone());
+        }
+        t.post(ALICE, "15:02:00", CONFIRM);
+        let mut sequel = t.offers[0].clone();
+        t.withdraw("gift");
+        sequel.id = "gift-2".to_owned();
+        t.publish(&sequel);
+        t.edit(ALICE, "15:03:00", orders[0].id, "my #BuyAmexGiftCard25");
+        for order in &orders {
+            t.put(order.clone());
+        }
+        t.buys_the_gift(ALICE);
+        t.expect(&["bob gift: rejected(manual_retweet)"]);
+    }),
+    ("a tag that was a buy tag by mistake confirms once it is a confirm tag", |t| {
+        let mut swapped = t.offers[0].clone();
+        let right = swapped.clone();
+        (swapped.buy_tag, swapped.confirm_tag) = (right.confirm_tag.clone(), right.buy_tag.clone());
+        t.publish(&swapped);
+        t.publish(&right);
+        t.linked(ALICE);
+        t.post(ALICE, "15:01:00", BUY);
+        t.post(ALICE, "15:02:00", CONFIRM);
+        t.buys_the_gift(ALICE);
+    }),
+    ("a discount code that is written wrongly stays out of the dead letter", |t| {
+        let code = |codes: serde_json::Value| json!({"id": "c", "kind": "discount_code", "buy_tag": "GetC", "item": "C", "merchant": "m", "codes": codes});
+        t.side("offers", Some("c"), code(json!("SECRET10")));
+        t.side("offers", Some("c"), code(json!(["SECRET10", "SECRET10"])));
+        t.expect(&["dead letters: wrong_type, wrong_type"]);
+        t.record("dead-letters", json!({"detail": "a field is not a sequence"}));
+        t.record("dead-letters", json!({"detail": "codes: a code is listed twice"}));
     }),
 ];
 

@@ -359,4 +359,32 @@ pub const TABLE: Table = &[
         ]);
         t.decided_at_once("a confirm pays the oldest that was read, at once");
     }),
+    ("a retweet of a post of the service to this user that carries two confirm tags pays both", |t| {
+        t.linked(ALICE);
+        let order = t.post(ALICE, "15:01:00", BUY);
+        t.post(ALICE, "15:02:00", "#BuyKindleFireHD");
+        let prompt = t.prompt_of(ALICE, order, "15:02:02");
+        let both = Original { text: format!("{} or #ConfirmKindleFireHD", prompt.text), ..prompt };
+        t.retweet(ALICE, "15:05:00", &both);
+        t.expect(&[
+            "alice gift: ordered > prompted > authorized > fulfilled",
+            "alice kindle: ordered > prompted > authorized > fulfilled",
+            "alice hears prompt, prompt, purchased, purchased",
+            "alice pays 1500 USD",
+            "alice pays 16199 USD",
+        ]);
+    }),
+    ("a quote of the own prompt with another offer's confirm tag pays the one and not the other", |t| {
+        t.linked(ALICE);
+        let order = t.post(ALICE, "15:01:00", BUY);
+        t.post(ALICE, "15:02:00", "#BuyKindleFireHD");
+        let prompt = t.prompt_of(ALICE, order, "15:02:02");
+        t.quote(ALICE, "15:05:00", "and #ConfirmKindleFireHD", &prompt);
+        t.expect(&[
+            "alice gift: ordered > prompted > authorized > fulfilled",
+            "alice kindle: ordered > prompted !quote",
+            "alice hears prompt, prompt, purchased",
+            "alice pays 1500 USD",
+        ]);
+    }),
 ];

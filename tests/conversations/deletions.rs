@@ -139,4 +139,14 @@ pub const TABLE: Table = &[
             "bob hears cancelled",
         ]);
     }),
+    ("two deletions that are read before their order: the earlier of them is told", |t| {
+        t.linked(ALICE);
+        let first = id_at(ALICE, ms("15:01:00"));
+        let version = id_at(ALICE, ms("15:10:00"));
+        t.delete(ALICE, "15:20:00", first);
+        t.delete(ALICE, "15:15:00", version);
+        t.edit(ALICE, "15:10:00", first, BUY);
+        t.expect(&["alice gift: ordered > cancelled(deleted)", "alice hears cancelled"]);
+        t.event_at("cancelled", "15:15:00");
+    }),
 ];

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::people::{ALICE, BOB};
-use crate::talk::{BUY, CONFIRM, Table, Talk};
+use crate::people::{ALICE, BOB, SERVICE};
+use crate::talk::{BUY, CONFIRM, Table, Talk, said};
 
 tests_of!(TABLE);
 
@@ -123,5 +123,27 @@ pub const TABLE: Table = &[
         );
         t.post(ALICE, "15:17:00.001", CONFIRM);
         t.expect(&["alice gift: ordered > prompted !late", "alice hears prompt"]);
+    }),
+    ("a confirm that paid is remembered while another purchase waits that it could pay", |t| {
+        t.set("reply.feedback_timeout", "\"72h\"");
+        t.set("account.cancel_window", "\"10m\"");
+        t.gift(|offer| offer.per_account = Some(2));
+        let order = required(t);
+        t.post(ALICE, "15:02:00", "another #BuyAmexGiftCard25");
+        let prompt = t.prompt_of(ALICE, order, "15:01:02");
+        t.posted(ALICE, "prompt", &prompt, "15:01:02");
+        let confirm = said(ALICE, "15:05:00", CONFIRM);
+        t.put(confirm.clone());
+        t.reply(ALICE, "15:06:00", "@AmexSync cancel", (prompt.id, SERVICE));
+        t.watermark("14 16:00:00");
+        t.put(confirm);
+        t.expect(&[
+            "alice gift: ordered > prompted > authorized > cancelled(cancelled_by_user)",
+            "alice gift: ordered > prompted",
+            "alice hears prompt, prompt, purchased, cancelled",
+            "alice pays 1500 USD",
+            "alice gets it back: cancelled_by_user",
+        ]);
+        t.decided_at_once("which of two buys is prompted first, and told of");
     }),
 ];

@@ -192,6 +192,14 @@ pub const TABLE: Table = &[
         t.buys_the_gift(ALICE);
         t.expected.push("dead letters: future, future".to_owned());
     }),
+    ("live: a deletion ahead of the clock is one without a time", |t| {
+        t.live("15:00:00");
+        t.linked(ALICE);
+        let order = t.post(ALICE, "15:00:30", BUY);
+        t.delete(ALICE, "20 15:00:00", order);
+        t.expect(&["alice gift: ordered > prompted > cancelled(deleted)", "alice hears prompt, cancelled"]);
+        t.event_at("cancelled", "15:00:30");
+    }),
     ("live: a post a minute ahead of the clock is read", |t| {
         t.live("15:00:00");
         t.linked(ALICE);

@@ -209,4 +209,21 @@ pub const TABLE: Table = &[
         t.expect(&["alice gift: ordered > cancelled(unlinked)", "alice hears cancelled"]);
         t.buys_the_gift(BOB);
     }),
+    ("an unlink and a link of one millisecond stay in their order when they come again a day later", |t| {
+        t.linked(ALICE);
+        t.unlink(ALICE, "12:00:00");
+        t.link(ALICE, "12:00:00");
+        t.watermark("13 12:01:00");
+        t.post(ALICE, "13 15:01:00", BUY);
+        t.unlink(ALICE, "12:00:00");
+        t.link(ALICE, "12:00:00");
+        t.expect(&["alice gift: ordered > prompted", "alice hears prompt"]);
+    }),
+    ("an unlink and a link of the order's own millisecond leave it linked", |t| {
+        t.linked(ALICE);
+        t.unlink(ALICE, "15:01:00");
+        t.link(ALICE, "15:01:00");
+        ordered(t);
+        t.expect(&["alice gift: ordered > prompted", "alice hears prompt"]);
+    }),
 ];

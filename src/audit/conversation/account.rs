@@ -30,8 +30,8 @@ pub(super) struct Account {
     /// All that were ever opened, in the order of reading.
     pub purchases: Vec<Purchase>,
     pub kept: Vec<Kept>,
-    /// Buys that opened nothing: first id and offer.
-    pub refused: BTreeMap<(PostId, String), Time>,
+    /// Buys that opened nothing: the offers of a first id, and by which tags.
+    pub refused: BTreeMap<PostId, Vec<(String, Tag)>>,
     /// Offers about which `not_linked` was told.
     pub not_linked: BTreeSet<String>,
     /// First ids of posts that were answered `nothing_to_confirm`.

@@ -120,6 +120,17 @@ impl Account {
             }
         }
         self.stop_before(index, None, now);
+        self.void_by_kept(index);
+    }
+
+    /// Inside the cancel window a cancel that is known already takes back what was just paid.
+    fn void_by_kept(&mut self, index: usize) {
+        let purchase = &self.purchases[index];
+        let cancels = self.kept.iter().filter(|kept| matches!(kept.what, What::Cancel { .. }) && kept.stops(purchase));
+        let first = cancels.min_by_key(|kept| (kept.time, kept.post)).cloned();
+        if let Some(cancel) = first.filter(|_| purchase.state == State::Authorized) {
+            self.void(index, &cancel);
+        }
     }
 
     fn stop_before(&mut self, index: usize, before: Option<Time>, now: Now<'_>) {
@@ -220,6 +231,11 @@ impl Account {
 
     fn pay(&mut self, index: usize, confirm: &Confirm, now: Now<'_>) {
         self.used.insert((confirm.first, self.purchases[index].terms.confirm.clone()));
+        let purchase = &self.purchases[index];
+        let is_other_version = |kept: &Kept| {
+            kept.first == confirm.first && matches!(&kept.what, What::Confirm(other) if other.names(purchase))
+        };
+        self.kept.retain(|kept| !is_other_version(kept));
         let Some(link) = self.standing.link_at(confirm.time).or(self.standing.last_link().cloned()) else { return };
         let window = now.rules.windows.cancel_window;
         let purchase = &mut self.purchases[index];

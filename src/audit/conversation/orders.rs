@@ -17,9 +17,12 @@ impl Account {
             return;
         }
         let id = uuid_of(&format!("purchase|{}|{}|{}", self.id, intent.first_id, terms.offer));
-        let refused = (intent.first_id, terms.offer.clone());
-        let opened = self.purchases.iter().any(|purchase| purchase.id == id);
-        if opened || self.refused.contains_key(&refused) {
+        // Whichever offer the tag stood for then.
+        let by_tag = |purchase: &Purchase| purchase.first == intent.first_id && purchase.terms.buy == terms.buy;
+        let opened = self.purchases.iter().any(|purchase| purchase.id == id || by_tag(purchase));
+        let refused = self.refused.get(&intent.first_id).into_iter().flatten();
+        let refused = refused.into_iter().any(|(offer, buy)| *offer == terms.offer || *buy == terms.buy);
+        if opened || refused {
             // How long it is known is bounded; later it is one of long ago.
             if is_stale(intent.time, now) {
                 let reasons = refusal_of_form(&intent.form).into_iter().chain([Reason::Stale]);
@@ -28,7 +31,8 @@ impl Account {
             return;
         }
         if let Some(reason) = self.refusal_of_buy(intent, terms, now) {
-            self.refused.insert(refused, intent.time);
+            let by = (terms.offer.clone(), terms.buy.clone());
+            self.refused.entry(intent.first_id).or_default().push(by);
             self.tell_refusal(id, intent, terms, reason, false);
             self.answer_refusal(id, intent, terms, reason, now);
             return;

@@ -77,6 +77,9 @@ pub struct EmbeddedOptions {
     pub retention: Vec<(String, Duration)>,
     /// Topics of which only the last record of each key is kept.
     pub compacted: Vec<String>,
+    /// Groups whose names begin so keep places of their own in positions, not offsets: what they have not read is nothing
+    /// of the topic's. Empty: none do.
+    pub bookmarks: String,
     /// How long a compacted topic keeps a tombstone at least, so that whoever is reading it learns of the deletion.
     pub tombstones_kept: Duration,
     /// Memory of the store for pages.
@@ -113,6 +116,7 @@ impl EmbeddedOptions {
             fsync: Fsync::Commit,
             retention: Vec::new(),
             compacted: Vec::new(),
+            bookmarks: String::new(),
             tombstones_kept: Duration::from_secs(24 * 3600),
             cache_bytes: 64 << 20,
             upkeep_every_bytes: 2 << 20,

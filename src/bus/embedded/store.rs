@@ -223,18 +223,20 @@ impl Snapshot {
     }
 
     /// The lowest offset that some group hasn't read, per (topic, partition). Groups that subscribe without ever having
-    /// committed a position haven't read anything.
+    /// committed a position haven't read anything. `bookmarks`: see [`super::EmbeddedOptions`].
     pub fn unread(
         &self,
         subscribed: &BTreeSet<(String, Arc<str>)>,
         topic: &Topic,
+        bookmarks: &str,
     ) -> Result<HashMap<u32, u64>, redb::Error> {
         let positions = self.transaction.open_table(POSITIONS)?;
         let mut unread = HashMap::new();
         for row in positions.iter()? {
             let (key, value) = row?;
-            let (_, of, partition) = key.value();
-            if of == &*topic.name {
+            let (group, of, partition) = key.value();
+            let is_place = !bookmarks.is_empty() && group.starts_with(bookmarks);
+            if of == &*topic.name && !is_place {
                 let lowest = unread.entry(partition).or_insert(u64::MAX);
                 *lowest = value.value().0.min(*lowest);
             }

@@ -256,7 +256,11 @@ impl Upkeep {
                 }
                 let unread = match &unread {
                     Some(unread) => unread,
-                    None => unread.insert(snapshot.unread(&lock(&self.shared.subscribed), topic)?),
+                    None => unread.insert(snapshot.unread(
+                        &lock(&self.shared.subscribed),
+                        topic,
+                        &self.shared.options.bookmarks,
+                    )?),
                 };
                 if unread.get(&partition).is_some_and(|lowest| frame.end() > *lowest) {
                     break;
@@ -296,13 +300,14 @@ impl Pass {
         }
     }
 
-    /// Whether a record below the bound stays. A tombstone that stays the last of its key has no older value once the
-    /// walk reached it: it goes when it was appended before `oldest`.
+    /// Whether a record below the bound stays. A tombstone that stays the last of its key goes when it was appended
+    /// before `oldest`, but not together with the value that it deletes: whoever has read that and goes on reading, over
+    /// several snapshots, would never learn of it. So it outlives one pass.
     fn keeps(&self, record: &RawRecord<'_>, oldest: i64) -> bool {
         let Some(key) = record.key else { return true };
         match self.last.get(key) {
             Some(last) if *last != record.offset => false,
-            _ => record.value.is_some() || record.time >= oldest,
+            _ => record.value.is_some() || record.time >= oldest || record.offset >= self.clean_end,
         }
     }
 

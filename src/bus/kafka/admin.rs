@@ -15,7 +15,7 @@ use rdkafka::error::RDKafkaErrorCode;
 
 use super::positions::list_of;
 use super::{CALL_WAIT, Kafka, unavailable};
-use crate::bus::{Bus, BusError, Position, ends_of};
+use crate::bus::{Bus, BusError, Position, TopicPartition, ends_of};
 use crate::clock::Deadline;
 
 /// A cluster may take so long to make topics.
@@ -148,6 +148,9 @@ impl<'a> Admin<'a> {
                 let positions = patiently(|| self.kafka.positions(group, &all))?;
                 for (at, _) in all.iter().zip(positions).filter(|(_, position)| position.is_none()) {
                     let first = Position { offset: reader.beginning(at)?, note: String::new() };
+                    if first.offset > 0 && topic.ends_with(INBOX) {
+                        return Err(BusError::Fatal(positions_gone(group, at)));
+                    }
                     list_of(&mut list, &self.kafka.shared.names.physical(topic), at.partition, &first);
                 }
             }
@@ -192,6 +195,17 @@ impl<'a> Admin<'a> {
         }
         Ok(settings)
     }
+}
+
+/// Topics of this program's own that it consumes: their first records go only after they were.
+const INBOX: &str = ".inbox";
+
+fn positions_gone(group: &str, at: &TopicPartition) -> String {
+    format!(
+        "{group} has no position in {}-{}, whose first records are gone: it consumed before, and its positions are gone \
+         (`offsets.retention.minutes`). From the beginning it would consume again what it did; set them to where it was",
+        at.topic, at.partition
+    )
 }
 
 /// Tries again while a young cluster elects leaders and coordinators.

@@ -251,8 +251,8 @@ impl Member {
         if low != 0 {
             return Err(BusError::Fatal(format!(
                 "the group has no position in {topic}-{partition}, and the records before offset {low} are gone: what \
-                 was consumed can't be known. `pay-by-tweet topics create` sets first positions; do it before \
-                 retention takes the first record"
+                 was consumed can't be known. If it never consumed, `pay-by-tweet topics create` sets first positions; \
+                 do it before retention takes the first record"
             )));
         }
         Ok(Position::default())

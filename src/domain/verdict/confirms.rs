@@ -65,10 +65,10 @@ impl Judge<'_> {
     pub(super) fn judge_kept_for(&mut self, purchase: PurchaseId) {
         let Some(index) = self.position_of(purchase) else { return };
         let Some(extras) = self.account.extras.as_deref_mut() else { return };
-        let (user, purchase) = (self.id.user, &self.account.purchases[index]);
+        let purchase = &self.account.purchases[index];
         let (mut mine, others): (Vec<_>, Vec<_>) = std::mem::take(&mut extras.confirms)
             .into_iter()
-            .partition(|kept| kept.time >= purchase.window_from && addresses(kept, purchase, user));
+            .partition(|kept| kept.time >= purchase.window_from && addresses(kept, purchase));
         extras.confirms = others;
         mine.sort_by_key(|kept| (kept.time, kept.id));
         for kept in mine {
@@ -108,12 +108,9 @@ impl Judge<'_> {
     /// it concerns: one that waits, else the latest that has ended.
     fn target_of(&self, confirm: &KeptConfirm) -> Target {
         let user = self.id.user;
-        let addressed = || self.account.purchases.iter().enumerate().filter(|(_, p)| addresses(confirm, p, user));
-        let used = |p: &Purchase| {
-            let paid_by = p.confirm.as_ref().map(|paid| paid.post);
-            paid_by == Some(confirm.first_id) && !planted::is(Bug::ConfirmIdsForgotten)
-        };
-        if addressed().any(|(_, p)| used(p)) {
+        let addressed = || self.account.purchases.iter().enumerate().filter(|(_, p)| addresses(confirm, p));
+        let used = |p: &Purchase| p.confirm.as_ref().is_some_and(|paid| paid.post == confirm.first_id);
+        if addressed().any(|(_, p)| used(p)) && !planted::is(Bug::ConfirmIdsForgotten) {
             return Target::Known;
         }
         let reached = || addressed().filter(|(_, p)| p.window_from <= confirm.time);
@@ -178,9 +175,8 @@ impl Judge<'_> {
             ConfirmForm::Words => Reason::NoPurchase,
             ConfirmForm::Echo(_, reason) | ConfirmForm::Never(reason) => *reason,
         };
-        let user = self.id.user;
         let mut concerned = self.account.purchases.iter().enumerate();
-        let concerned = concerned.rfind(|(_, p)| p.ordered_at <= confirm.time && addresses(confirm, p, user));
+        let concerned = concerned.rfind(|(_, p)| p.ordered_at <= confirm.time && addresses(confirm, p));
         if let Some((index, purchase)) = concerned {
             if !purchase.rejected_confirms.contains(&confirm.id) {
                 self.reject_confirm(index, reason, confirm);
@@ -235,16 +231,15 @@ impl Judge<'_> {
 
     /// Whether it was told of any purchase that it concerns.
     fn was_rejected(&self, confirm: &KeptConfirm) -> bool {
-        let mut concerned = self.account.purchases.iter().filter(|p| addresses(confirm, p, self.id.user));
+        let mut concerned = self.account.purchases.iter().filter(|p| addresses(confirm, p));
         concerned.any(|p| p.rejected_confirms.contains(&confirm.id))
     }
 
     /// A confirm that pays nothing is told of one purchase, but was weighed against all that are prompted: what is told
     /// later of any of them changes nothing for it, however often it is read.
     fn note_weighed(&mut self, confirm: &KeptConfirm) {
-        let user = self.id.user;
         let prompted = self.account.purchases.iter_mut().filter(|p| p.state == State::Prompted);
-        for purchase in prompted.filter(|p| p.window_from <= confirm.time && addresses(confirm, p, user)) {
+        for purchase in prompted.filter(|p| p.window_from <= confirm.time && addresses(confirm, p)) {
             if !purchase.rejected_confirms.contains(&confirm.id) {
                 purchase.rejected_confirms.push(confirm.id);
             }
@@ -261,6 +256,11 @@ impl Judge<'_> {
         };
         let paid = Confirm { post: confirm.first_id, ship_to: link.billing_ref.clone() };
         self.account.purchases[index].confirm = Some(Box::new(paid));
+        // Other versions of the post say no more than this one did.
+        let purchase = &self.account.purchases[index];
+        if let Some(extras) = self.account.extras.as_deref_mut() {
+            extras.confirms.retain(|kept| kept.first_id != confirm.first_id || !addresses(kept, purchase));
+        }
         let cancel_window = self.rules.windows.cancel_window;
         self.transit(index, State::Authorized, None, at, Some(confirm.id));
         let purchase = &mut self.account.purchases[index];
@@ -309,13 +309,11 @@ fn is_on_time(confirm: Time, deadline: Time) -> bool {
     confirm <= deadline.after(Span(spoilt))
 }
 
-/// Whether the confirm speaks of this purchase: by its tag, or by echoing its prompt.
-fn addresses(confirm: &KeptConfirm, purchase: &Purchase, user: u64) -> bool {
-    let by_tag = confirm.tags.contains(&purchase.terms.confirm);
-    match &confirm.how {
-        ConfirmForm::Echo(echo, _) => by_tag || echoes_prompt(echo, purchase, user),
-        ConfirmForm::Words | ConfirmForm::Never(_) => by_tag,
-    }
+/// Whether the confirm speaks of this purchase: by its tag, or by echoing its prompt, of which the gateway told. What is
+/// echoed by its words has its tags among them, each a confirm of its own.
+fn addresses(confirm: &KeptConfirm, purchase: &Purchase) -> bool {
+    let by_id = |echo: &Echo| echo.id.is_some() && echo.id == purchase.prompt_post;
+    confirm.tags.contains(&purchase.terms.confirm) || matches!(&confirm.how, ConfirmForm::Echo(echo, _) if by_id(echo))
 }
 
 /// Why the form of this confirm can't pay this purchase; `None` if it can.

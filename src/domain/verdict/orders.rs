@@ -16,8 +16,11 @@ impl Judge<'_> {
     /// One buy tag of one post. An edit or a redelivery of what was judged before changes nothing.
     pub(super) fn order(&mut self, terms: &Arc<Terms>, intent: &PostIntent) {
         let first_id = if planted::is(Bug::EditOrdersAgain) { intent.id } else { intent.first_id };
-        let known = self.account.purchases.iter().any(|p| p.order_post == first_id && same_offer(&p.terms, terms));
-        let refused = |extras: &Extras| extras.refused.iter().any(|r| r.first_id == first_id && r.offer == terms.offer);
+        // Also by the tag alone: it may have passed to another offer since, and the order was one of then.
+        let same = |p: &Purchase| same_offer(&p.terms, terms) || p.terms.buy == terms.buy;
+        let known = self.account.purchases.iter().any(|p| p.order_post == first_id && same(p));
+        let same = |refused: &Refused| refused.offer == terms.offer || refused.buy == terms.buy;
+        let refused = |extras: &Extras| extras.refused.iter().any(|r| r.first_id == first_id && same(r));
         if known || self.account.extras.as_deref().is_some_and(refused) {
             return;
         }
@@ -134,7 +137,7 @@ impl Judge<'_> {
             return;
         }
         let at = self.watermark.map_or(intent.time, |mark| mark.max(intent.time));
-        let refused = Refused { first_id: intent.first_id, offer: terms.offer.clone(), at };
+        let refused = Refused { first_id: intent.first_id, offer: terms.offer.clone(), buy: terms.buy.clone(), at };
         self.account.extras().refused.push(refused);
     }
 

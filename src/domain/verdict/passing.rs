@@ -71,7 +71,7 @@ impl Judge<'_> {
     /// Drops what the watermark made unnecessary, so that what an account remembers is bounded.
     fn forget(&mut self, mark: Time) {
         let rules = self.rules;
-        self.account.purchases.retain(|p| p.forget_at(rules).is_none_or(|at| !at.is_passed_by(mark)));
+        self.account.forget_purchases(mark, rules);
         self.prune_links(mark);
         let Some(extras) = self.account.extras.as_deref_mut() else { return };
         let age = rules.windows.buy_max_age;
@@ -89,7 +89,9 @@ impl Judge<'_> {
     fn prune_links(&mut self, mark: Time) {
         let horizon = self.account.horizon(mark, self.rules);
         if let Some(base) = self.account.links_base(horizon) {
-            self.forget_links_before(base);
+            // What is of the same time stays, or it would be news when it comes again, and count behind what it was before.
+            let at = self.account.links[base].at;
+            self.forget_links_before(self.account.links.partition_point(|entry| entry.at < at));
         }
         let gone = match self.account.links.last() {
             Some(LinkMessage { at, change: LinkChange::Unlink }) => {

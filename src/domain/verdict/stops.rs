@@ -103,7 +103,11 @@ impl Judge<'_> {
     pub(super) fn stopped_before_stock(&mut self, index: usize) -> bool {
         let purchase = &self.account.purchases[index];
         let of_order = |deleted: &&DeletedPost| purchase.is_ordered_by(deleted.post);
-        let deleted = self.account.extras.as_deref().and_then(|extras| extras.deletions.iter().find(of_order));
+        let deleted = self
+            .account
+            .extras
+            .as_deref()
+            .and_then(|extras| extras.deletions.iter().filter(of_order).min_by_key(|deleted| deleted.time));
         let deleted = deleted.map(|d| Stop { reason: Reason::Deleted, at: d.time, post: Some(d.post), answer: None });
         let stopped = self.account.stopped_after(purchase.ordered_at);
         let stopped = stopped.map(|(at, reason, post)| Stop { reason, at, post, answer: Some(purchase.order_version) });
@@ -125,12 +129,11 @@ impl Judge<'_> {
         if confirms.any(pays) { None } else { Some(stop) }
     }
 
-    /// A cancel that was read before its buy holds even where an earlier confirm came to nothing.
+    /// A cancel that was read before its buy holds where an earlier confirm came to nothing, and inside the cancel
+    /// window where one paid.
     pub(super) fn cancel_by_kept(&mut self, index: usize) {
-        if self.account.purchases[index].state.waits()
-            && let Some(stop) = self.first_cancel_of(index)
-        {
-            self.cancel(index, &stop);
+        if let Some(stop) = self.first_cancel_of(index) {
+            self.cancel_if_open(index, &stop);
         }
     }
 

@@ -136,7 +136,7 @@ fn a_restore_is_the_fold_of_the_input_and_misses_nothing_below_an_open_transacti
         settle(&mut worker, Time(0));
     }
     let foreign = append_foreign(&bus, &changelog(0), "z", "99");
-    let mut restore = Restore::new(Toy::default().shard(&input(0), "20"), Some(changelog(0)));
+    let mut restore = Restore::new(Toy::default().shard(&input(0), "20"), Some(changelog(0)), true);
     // Small pieces, so that it takes several steps.
     bus.set_faults(Faults { short_polls: 900, ..Faults::default() });
     let mut reader = reader(&bus);
@@ -153,6 +153,16 @@ fn a_restore_is_the_fold_of_the_input_and_misses_nothing_below_an_open_transacti
     let (_, sums, seen) = expected(&committed(&bus, &input(0)));
     let shard = restore.into_shard();
     assert_eq!((shard.sums, shard.seen), (sums, seen));
+}
+
+#[test]
+fn state_whose_group_has_lost_its_position_is_refused() {
+    let bus = toy_bus(1, 1);
+    append(&bus, &changelog(0), "a", "2");
+    let mut restore = Restore::new(Toy::default().shard(&input(0), ""), Some(changelog(0)), false);
+    let mut reader = reader(&bus);
+    let refused = (0..10).find_map(|_| restore.step(&mut *reader, Time(0)).err());
+    assert!(matches!(refused, Some(RestoreFailure::Unplaced { .. })), "{refused:?}");
 }
 
 #[test]

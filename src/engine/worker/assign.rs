@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::super::held::{Fetch, Held, State};
 use super::super::host::Host;
 use super::super::restore::{Progress, RestoreFailure};
+use super::super::shard::Shard;
 use super::super::stage::Stage;
 use super::commit::{Phase, fresh_restore};
 use super::{Step, Worker, WorkerError};
@@ -201,6 +202,7 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
             return Ok(());
         }
         let shard = self.host.take(&at)?;
+        shard.iter().for_each(|shard| shard.left());
         if let Some(shard) = shard.filter(|_| row.settled == row.committed) {
             self.parked.put(at, row.committed, shard);
         }

@@ -294,5 +294,5 @@ where
     St::Shard: Shard,
 {
     let changelog = stage.changelog().map(|topic| TopicPartition { topic, partition: at.partition });
-    Restore::new(stage.shard(at, &position.note), changelog)
+    Restore::new(stage.shard(at, &position.note), changelog, position.offset > 0)
 }

@@ -298,6 +298,11 @@ impl Script<'_> {
         let version = Post { first: post.id, ..self.post(then, &[Word::Tag(tag), Word::Tag(more)]) };
         self.say_at(post, first);
         self.say_at(version, then);
+        if self.chance.below(2) == 0 {
+            let said = self.chance.between(at, late);
+            let early = self.post(said, &[Word::Tag(tags.confirm)]);
+            self.say_at(early, said);
+        }
         self.say_at(buy, late);
         let soon = self.soon(late);
         let confirm = self.post(soon, &[Word::Tag(tags.confirm)]);

@@ -243,9 +243,9 @@ fn account() -> Account {
         how: ConfirmForm::Echo(Echo { id: Some(PostId(3)), by_service: true, ..Echo::default() }, Reason::Quote),
         told: true,
     };
-    let cancel = KeptCancel { id: PostId(2), first_id: PostId(2), time: Time(7), scope: CancelScope::All };
+    let cancel = KeptCancel { id: PostId(2), time: Time(7), scope: CancelScope::All };
     let extras = Extras {
-        refused: vec![Refused { first_id: PostId(4), offer: terms.offer.clone(), at: Time(1) }],
+        refused: vec![Refused { first_id: PostId(4), offer: terms.offer.clone(), buy: terms.buy.clone(), at: Time(1) }],
         told_not_linked: vec![(terms.offer.clone(), Time(1))],
         told_nothing_to_confirm: vec![(PostId(6), Time(1))],
         confirms: vec![kept],
