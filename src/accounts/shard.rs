@@ -272,7 +272,7 @@ impl Shard for AccountsShard {
         if let Some(layer) = self.layers.pop_front() {
             telemetry::verdicts(&layer.counts);
         }
-        telemetry::accounts_shard(self.at.partition, self.table.len(), self.table.kept_bytes(), self.watermark.value);
+        self.returned();
         // Interned terms that no purchase holds any more go when they outnumber what a catalogue has.
         const INTERNED_TERMS_MAX: usize = 4096;
         if self.terms.len() > INTERNED_TERMS_MAX {
@@ -308,6 +308,10 @@ impl Shard for AccountsShard {
         }
         self.table.restore(id, account, &self.setup.rules);
         Ok(())
+    }
+
+    fn returned(&self) {
+        telemetry::accounts_shard(self.at.partition, self.table.len(), self.table.kept_bytes(), self.watermark.value);
     }
 
     fn left(&self) {

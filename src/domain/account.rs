@@ -146,7 +146,8 @@ impl Account {
     }
 
     /// What stopped an order's account as of its time, else the first change after it that does, with its time and
-    /// reason: an unlink, a card that is no longer active, a freeze. One from before the order may be read late; it stops the order all the same.
+    /// reason: an unlink, a card that is no longer active, a freeze. One from before the order may be read late; it
+    /// stops the order all the same.
     pub fn stopped_after(&self, ordered_at: Time) -> Option<(Time, Reason, Option<PostId>)> {
         if let Some(reason) = self.standing_at(ordered_at).stopped_by() {
             let (at, post) = self.stopped_since(ordered_at, reason);

@@ -58,8 +58,8 @@ pub enum RestoreFailure {
     /// What the state was made of would be consumed again.
     #[error(
         "{topic}-{partition} holds state, but its group is at the beginning of its input: it consumed before, and its \
-         positions are gone (`offsets.retention.minutes`). Set the group's positions to where it was, or begin with \
-         fresh topics under another topics.prefix"
+         positions are gone (`offsets.retention.minutes`), or the input was made anew. Set the group's positions to \
+         where it was, or begin under another topics.prefix"
     )]
     Unplaced { topic: String, partition: u32 },
 }

@@ -69,7 +69,10 @@ pub trait Shard: Send + 'static {
 
     fn query(&self, query: Self::Query) -> Self::Answer;
 
-    /// Its partition goes to another worker, or comes back later: what metrics say of it is not true any more.
+    /// It serves its partition again, as it is.
+    fn returned(&self) {}
+
+    /// It serves its partition no longer: what metrics say of it is not true any more.
     fn left(&self) {}
 }
 

@@ -10,9 +10,9 @@ use crate::domain::Span;
 use crate::engine::health::WorkerHealth;
 use crate::telemetry;
 
-/// A worker steps at least every 50 ms while all is well. While the cluster can't be reached a step may take a call that
-/// is given up after 20 s (an identity), or a few of 5 s (a look at the offers): one that has not stepped for this long
-/// hangs.
+/// A worker steps at least every 50 ms while all is well. While the cluster can't be reached a step may take a call
+/// that is given up after 20 s (an identity), or a few of 5 s (a look at the offers): one that has not stepped for this
+/// long hangs.
 const STEP_PATIENCE: Span = Span::of_secs(45);
 
 #[derive(Serialize)]

@@ -299,9 +299,7 @@ impl Shard for OffersShard {
     fn committed(&mut self) {
         self.book.drop_oldest_layer();
         self.layers.pop_front();
-        for (id, entry) in self.book.entries.iter() {
-            telemetry::stock(id, entry.held, entry.sold, entry.waiting);
-        }
+        self.returned();
     }
 
     fn take_back(&mut self) {
@@ -314,6 +312,12 @@ impl Shard for OffersShard {
     fn restore(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), RestoreError> {
         codec::restore(&mut self.book, (&mut self.watermark, self.setup.partitions), key, value)
             .map_err(|why| RestoreError { key: String::from_utf8_lossy(key).into_owned(), why })
+    }
+
+    fn returned(&self) {
+        for (id, entry) in self.book.entries.iter() {
+            telemetry::stock(id, entry.held, entry.sold, entry.waiting);
+        }
     }
 
     fn left(&self) {

@@ -92,8 +92,8 @@ impl Catalogue {
         purchases().find(|terms| terms.is_open_at(time)).or_else(|| purchases().next())
     }
 
-    /// Whether this is a buy tag of any offer that was ever known, orderable or not. One by which nothing can be ordered
-    /// any more may have become a confirm or cancel tag, and is that then.
+    /// Whether this is a buy tag of any offer that was ever known, orderable or not. One by which nothing can be
+    /// ordered any more may have become a confirm or cancel tag, and is that then.
     pub fn is_buy(&self, tag: &Tag) -> bool {
         let is_dead = || self.dead_buys.contains(tag) && !self.is_confirm(tag) && !self.is_cancel(tag);
         self.buys.contains_key(tag) || is_dead()

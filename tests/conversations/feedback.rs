@@ -67,6 +67,14 @@ pub const TABLE: Table = &[
         t.post(ALICE, "15:20:00", CONFIRM);
         t.expect(&["alice gift: ordered > prompted !late", "alice hears prompt"]);
     }),
+    ("a prompt that is told failed after it was told posted stays", |t| {
+        let order = ordered(t);
+        let prompt = t.prompt_of(ALICE, order, "15:02:00");
+        t.posted(ALICE, "prompt", &prompt, "15:02:00");
+        t.failed(ALICE, "prompt", "15:04:00");
+        t.post(ALICE, "15:05:00", CONFIRM);
+        t.buys_the_gift(ALICE);
+    }),
     ("another reply that failed is told directly", |t| {
         ordered(t);
         t.post(ALICE, "15:03:00", CONFIRM);

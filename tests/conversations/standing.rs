@@ -219,6 +219,14 @@ pub const TABLE: Table = &[
         t.link(ALICE, "12:00:00");
         t.expect(&["alice gift: ordered > prompted", "alice hears prompt"]);
     }),
+    ("an edit of a freeze from after the account was linked anew freezes it again", |t| {
+        t.linked(ALICE);
+        let freeze = t.post(ALICE, "12:00:00", "#FreezeMyCard");
+        t.link(ALICE, "12:10:00");
+        t.edit(ALICE, "12:20:00", freeze, "#FreezeMyCard please");
+        t.post(ALICE, "15:01:00", BUY);
+        t.expect(&["alice gift: rejected(frozen)", "alice hears frozen, frozen, frozen"]);
+    }),
     ("an unlink and a link of the order's own millisecond leave it linked", |t| {
         t.linked(ALICE);
         t.unlink(ALICE, "15:01:00");

@@ -23,7 +23,7 @@ const AT_WORK: Duration = Duration::from_millis(300);
 /// Two processes, of which one or the other is killed. With one source the outputs are those of an undisturbed run,
 /// record for record; with several whatever leaves the house is.
 pub fn killed_processes_change_nothing(cluster: &Cluster) {
-    let (kills, posts) = (asked("KILLS", 4), asked("POSTS", 10_000));
+    let (kills, posts) = (asked("KILLS", 2), asked("POSTS", 6_000));
     check(cluster, "random", (1, posts), kills / 2, at_random);
     check(cluster, "random", (PARTITIONS, posts), kills - kills / 2, at_random);
 }

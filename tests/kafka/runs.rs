@@ -26,6 +26,8 @@ pub fn the_worked_example_at(site: &dyn Fn(&Path) -> Site<'_>) {
     let Some(folder) = shared("contract") else { return };
     let config = folder.join("config.toml");
     let site = site(&config).with_topics();
+    site.succeed(&["topics", "describe"]);
+    site.succeed(&["check", "--online"]);
     let input = |topic: &str| format!("{topic}={}", folder.join(format!("{topic}.jsonl")).display());
     assert!(!lines(&folder.join("tweets.jsonl")).is_empty());
     site.succeed(&["run", "--input", &input("accounts.links"), "--input", &input("tweets")]);

@@ -10,7 +10,7 @@ use super::trial::Trial;
 /// Every payment that is due and no other, whoever reads which partition.
 pub fn posts_may_be_spread_and_uneven(cluster: &Cluster) {
     let trial = Trial::of(Plan {
-        posts: asked("POSTS", 14_000) as usize,
+        posts: asked("POSTS", 8_000) as usize,
         shoppers: 400,
         partitions: PARTITIONS,
         span_ms: 3 * HOUR_MS,

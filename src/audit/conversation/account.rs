@@ -202,10 +202,10 @@ impl Account {
 
     fn freeze(&mut self, intent: &PostIntent, now: Now<'_>) {
         let linked = self.standing.link_at(intent.time).is_some();
-        if !linked || self.standing.knows_freeze(intent.first_id) {
+        if !linked || self.standing.knows_freeze(intent.id) {
             return;
         }
-        self.standing.learn(intent.time, &LinkChange::Freeze(intent.first_id));
+        self.standing.learn(intent.time, &LinkChange::Freeze(intent.id));
         self.tell_frozen(intent, now);
         self.stop_what_waits(now);
     }
@@ -228,7 +228,8 @@ impl Account {
         let prompt = told.is_reply(ReplyKind::Prompt);
         match (&fate.outcome, index) {
             // Only what is told first counts.
-            (Ok(post), Some(index)) if prompt && self.purchases[index].prompt_post.is_none() => {
+            (_, Some(index)) if prompt && self.purchases[index].prompt_post.is_some() => {}
+            (Ok(post), Some(index)) if prompt => {
                 let purchase = &mut self.purchases[index];
                 purchase.prompt_post = Some(*post);
                 purchase.fate_told = true;

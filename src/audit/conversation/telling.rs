@@ -88,7 +88,7 @@ impl Account {
     pub fn tell_frozen(&mut self, intent: &PostIntent, now: Now<'_>) {
         let age = now.rules.windows.buy_max_age;
         let optional = now.watermark.is_some_and(|watermark| intent.time.after(age) < watermark);
-        let id = uuid_of(&format!("reply|frozen|{}|{}", self.id, intent.first_id));
+        let id = uuid_of(&format!("reply|frozen|{}|{}", self.id, intent.id));
         let said = Said::Reply { direct: false, id, kind: ReplyKind::Frozen, in_reply_to: Some(intent.id) };
         self.push(Expected { purchase: None, offer: None, said, optional });
     }

@@ -77,8 +77,8 @@ pub struct EmbeddedOptions {
     pub retention: Vec<(String, Duration)>,
     /// Topics of which only the last record of each key is kept.
     pub compacted: Vec<String>,
-    /// Groups whose names begin so keep places of their own in positions, not offsets: what they have not read is nothing
-    /// of the topic's. Empty: none do.
+    /// Groups whose names begin so keep places of their own in positions, not offsets: what they have not read is
+    /// nothing of the topic's. Empty: none do.
     pub bookmarks: String,
     /// How long a compacted topic keeps a tombstone at least, so that whoever is reading it learns of the deletion.
     pub tombstones_kept: Duration,

@@ -301,8 +301,8 @@ impl Pass {
     }
 
     /// Whether a record below the bound stays. A tombstone that stays the last of its key goes when it was appended
-    /// before `oldest`, but not together with the value that it deletes: whoever has read that and goes on reading, over
-    /// several snapshots, would never learn of it. So it outlives one pass.
+    /// before `oldest`, but not together with the value that it deletes: whoever has read that and goes on reading,
+    /// over several snapshots, would never learn of it. So it outlives one pass.
     fn keeps(&self, record: &RawRecord<'_>, oldest: i64) -> bool {
         let Some(key) = record.key else { return true };
         match self.last.get(key) {

@@ -148,7 +148,7 @@ impl<'a> Admin<'a> {
                 let positions = patiently(|| self.kafka.positions(group, &all))?;
                 for (at, _) in all.iter().zip(positions).filter(|(_, position)| position.is_none()) {
                     let first = Position { offset: reader.beginning(at)?, note: String::new() };
-                    if first.offset > 0 && topic.ends_with(INBOX) {
+                    if first.offset > 0 && INBOXES.contains(&topic.as_str()) {
                         return Err(BusError::Fatal(positions_gone(group, at)));
                     }
                     list_of(&mut list, &self.kafka.shared.names.physical(topic), at.partition, &first);
@@ -197,13 +197,14 @@ impl<'a> Admin<'a> {
     }
 }
 
-/// Topics of this program's own that it consumes: their first records go only after they were.
-const INBOX: &str = ".inbox";
+/// Topics of this program's own that it consumes: what goes from them unread is lost.
+const INBOXES: [&str; 2] = ["accounts.inbox", "offers.inbox"];
 
 fn positions_gone(group: &str, at: &TopicPartition) -> String {
     format!(
-        "{group} has no position in {}-{}, whose first records are gone: it consumed before, and its positions are gone \
-         (`offsets.retention.minutes`). From the beginning it would consume again what it did; set them to where it was",
+        "{group} has no position in {}-{}, whose first records are gone: it consumed them, and its positions are gone \
+         (`offsets.retention.minutes`), or it never did. What it consumed must not be consumed again: set its positions \
+         to where it was, or begin under another topics.prefix",
         at.topic, at.partition
     )
 }

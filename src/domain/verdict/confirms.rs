@@ -309,8 +309,8 @@ fn is_on_time(confirm: Time, deadline: Time) -> bool {
     confirm <= deadline.after(Span(spoilt))
 }
 
-/// Whether the confirm speaks of this purchase: by its tag, or by echoing its prompt, of which the gateway told. What is
-/// echoed by its words has its tags among them, each a confirm of its own.
+/// Whether the confirm speaks of this purchase: by its tag, or by echoing its prompt, of which the gateway told. What
+/// is echoed by its words has its tags among them, each a confirm of its own.
 fn addresses(confirm: &KeptConfirm, purchase: &Purchase) -> bool {
     let by_id = |echo: &Echo| echo.id.is_some() && echo.id == purchase.prompt_post;
     confirm.tags.contains(&purchase.terms.confirm) || matches!(&confirm.how, ConfirmForm::Echo(echo, _) if by_id(echo))

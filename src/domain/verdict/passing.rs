@@ -89,7 +89,8 @@ impl Judge<'_> {
     fn prune_links(&mut self, mark: Time) {
         let horizon = self.account.horizon(mark, self.rules);
         if let Some(base) = self.account.links_base(horizon) {
-            // What is of the same time stays, or it would be news when it comes again, and count behind what it was before.
+            // What is of the same time stays, or it would be news when it comes again, and count after what it was
+            // before.
             let at = self.account.links[base].at;
             self.forget_links_before(self.account.links.partition_point(|entry| entry.at < at));
         }

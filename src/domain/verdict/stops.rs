@@ -179,14 +179,15 @@ impl Judge<'_> {
         if self.account.standing_at(intent.time).link.is_none() {
             return;
         }
-        let change = LinkChange::Freeze(intent.first_id);
+        // Each version by itself: an edit may come after the account was linked anew, and is forgotten in its own time.
+        let change = LinkChange::Freeze(intent.id);
         let known = self.account.links.iter().any(|entry| entry.change == change);
         if known || !self.record_link(LinkMessage { at: intent.time, change }) {
             return;
         }
         let handle = intent.handle.clone().or_else(|| self.handle_for(intent.time));
         self.emit(Event::Reply(Reply {
-            id: self.uuid("reply", &format!("frozen|{}|{}", self.id, intent.first_id)),
+            id: self.uuid("reply", &format!("frozen|{}|{}", self.id, intent.id)),
             kind: ReplyKind::Frozen,
             account: self.id,
             handle,
@@ -238,7 +239,7 @@ impl Judge<'_> {
                     self.judge_kept_for(id);
                 }
             }
-            Err(_) if purchase.state == State::Prompted => {
+            Err(_) if purchase.state == State::Prompted && purchase.prompt_post.is_none() => {
                 self.transit(index, State::Cancelled, Some(Reason::PromptFailed), fate.at, None);
                 self.ask_stock(index, StockAction::Release, fate.at);
                 self.tell_direct(index, ReplyKind::Cancelled, fate.at);

@@ -55,6 +55,7 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
             }
             let state = match self.parked.take(&at, &position) {
                 Some(shard) => {
+                    shard.returned();
                     self.host.put(&at, shard)?;
                     self.stats.reused += 1;
                     State::Live
@@ -113,7 +114,7 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
     ///
     /// A read that fails may have taken its time, so it is one a step, of whoever failed longest ago.
     pub(super) fn restore_step(&mut self, now: Time) -> Result<bool, WorkerError> {
-        let Worker { held, reader, host, stats, .. } = self;
+        let Worker { held, reader, host, stats, log, group, .. } = self;
         let is_due = |row: &&mut Held<_>| matches!(row.state, State::Restoring(_)) && !row.rests(now);
         let due = held.rows.iter_mut().filter(is_due).min_by_key(|row| row.failed.map(|(_, at)| at));
         let Some(row) = due else { return Ok(false) };
@@ -144,6 +145,15 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
                 Ok(false)
             }
             Err(RestoreFailure::Bus(why)) => Err(why.into()),
+            Err(unplaced @ RestoreFailure::Unplaced { .. }) => match log.position(group, &row.at) {
+                // Somebody else went on meanwhile: this worker has yet to be told that it is another's partition.
+                Ok(Some(position)) if position.offset > 0 => {
+                    row.failed = Some((0, now));
+                    Ok(false)
+                }
+                Ok(_) => Err(WorkerError::Restore(unplaced)),
+                Err(why) => Err(why.into()),
+            },
             Err(other) => Err(WorkerError::Restore(other)),
         }
     }

@@ -257,7 +257,7 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
                 continue;
             }
             if row.is_live() {
-                drop(self.host.take(&row.at)?);
+                self.host.take(&row.at)?.iter().for_each(|shard| shard.left());
             }
             row.state = State::Empty;
             row.fetch = Fetch::Stopped;

@@ -146,8 +146,12 @@ impl Reactions {
             return;
         }
         let later = chance.between(1, 600_000);
-        let (at, post) = (Time(fate.at.0 + later), if chance.below(2) == 0 { post } else { PostId(post.0 ^ 1 << 62) });
-        let fate = PromptFate { at, outcome: Ok(post), ..fate.clone() };
+        let outcome = match chance.below(3) {
+            0 => Ok(post),
+            1 => Ok(PostId(post.0 ^ 1 << 62)),
+            _ => Err("blocked".to_owned()),
+        };
+        let fate = PromptFate { at: Time(fate.at.0 + later), outcome, ..fate.clone() };
         desk.count(Behaviour::PostedElsewhere);
         let order = self.order();
         desk.note(told + later, order, Planned { what: What::Posted(*account, fate), ..*planned });
