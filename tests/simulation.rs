@@ -10,7 +10,7 @@ use pay_by_tweet::simulation::Plan;
 use pay_by_tweet::simulation::campaign::{Campaign, Mix, Summary, replay_line, run_caught};
 
 /// Fresh seeds of a test run.
-const FRESH_SEEDS: u64 = 40;
+const FRESH_SEEDS: u64 = 24;
 
 /// Seeds within which each broken promise must be noticed.
 const CHEATING_SEEDS: u64 = 100;
