@@ -272,7 +272,7 @@ impl Shard for AccountsShard {
         if let Some(layer) = self.layers.pop_front() {
             telemetry::verdicts(&layer.counts);
         }
-        self.returned();
+        self.tell();
         // Interned terms that no purchase holds any more go when they outnumber what a catalogue has.
         const INTERNED_TERMS_MAX: usize = 4096;
         if self.terms.len() > INTERNED_TERMS_MAX {
@@ -310,11 +310,11 @@ impl Shard for AccountsShard {
         Ok(())
     }
 
-    fn returned(&self) {
+    fn tell(&self) {
         telemetry::accounts_shard(self.at.partition, self.table.len(), self.table.kept_bytes(), self.watermark.value);
     }
 
-    fn left(&self) {
+    fn tell_left(&self) {
         telemetry::accounts_shard_left(self.at.partition);
     }
 

@@ -193,8 +193,7 @@ impl Account {
     /// Up to when the history of links matters to nothing that may yet be read: nothing older can be ordered any more,
     /// and what is open is judged by the link as of its order, however long it has been open.
     pub fn horizon(&self, mark: Time, rules: &Rules) -> Time {
-        let open = |p: &&Purchase| p.state.waits() || p.state == State::Authorized;
-        let ordered = self.purchases.iter().filter(open).map(|p| p.ordered_at);
+        let ordered = self.purchases.iter().filter(|p| p.state.is_open()).map(|p| p.ordered_at);
         ordered.fold(mark.before(rules.windows.buy_max_age), Time::min)
     }
 
@@ -208,7 +207,7 @@ impl Account {
     fn links_tidied_at(&self, rules: &Rules) -> Option<Time> {
         let base = self.links.iter().rposition(|entry| entry.change.is_full())?;
         let is_tidy = self.links[0].at == self.links[base].at;
-        let is_held = self.purchases.iter().any(|p| p.state.waits() || p.state == State::Authorized);
+        let is_held = self.purchases.iter().any(|p| p.state.is_open());
         (!is_tidy && !is_held).then(|| self.links[base].at.after(rules.windows.buy_max_age))
     }
 
@@ -221,11 +220,9 @@ impl Account {
 
     /// Forgets the purchases that the watermark allows to.
     pub fn forget_purchases(&mut self, mark: Time, rules: &Rules) {
-        let may_go = |p: &Purchase| self.forget_at(p, rules).is_some_and(|at| at.is_passed_by(mark));
-        if self.purchases.iter().any(may_go) {
-            let mut gone = self.purchases.iter().map(may_go).collect::<Vec<_>>().into_iter();
-            self.purchases.retain(|_| !gone.next().unwrap_or_default());
-        }
+        let may_go = |p: &&Purchase| self.forget_at(p, rules).is_some_and(|at| at.is_passed_by(mark));
+        let gone: Vec<PurchaseId> = self.purchases.iter().filter(may_go).map(|p| p.id).collect();
+        self.purchases.retain(|p| !gone.contains(&p.id));
     }
 
     /// Bytes kept for what opened nothing (early records, refused buys, waiting messages), by a fixed estimate per
@@ -369,7 +366,7 @@ impl Purchase {
     /// what became of its replies is known, also where a clock that was ahead made its deadline late. One that
     /// succeeded counts towards `per_account` for as long as its offer is open, also where it was extended meanwhile.
     pub fn forget_at(&self, rules: &Rules) -> Option<Time> {
-        if self.state.waits() || self.state == State::Authorized {
+        if self.state.is_open() {
             return None;
         }
         let waited_until = self.deadline.filter(|_| matches!(self.state, State::Expired | State::Cancelled));

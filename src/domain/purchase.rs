@@ -128,6 +128,11 @@ impl State {
         matches!(self, State::Ordered | State::Waitlisted | State::Prompted | State::Approving | State::Paying)
     }
 
+    /// Waits, or is paid and may still be taken back.
+    pub fn is_open(self) -> bool {
+        self.waits() || self == State::Authorized
+    }
+
     pub fn succeeded(self) -> bool {
         matches!(self, State::Authorized | State::Fulfilled)
     }

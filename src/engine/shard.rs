@@ -69,11 +69,11 @@ pub trait Shard: Send + 'static {
 
     fn query(&self, query: Self::Query) -> Self::Answer;
 
-    /// It serves its partition again, as it is.
-    fn returned(&self) {}
+    /// Tells metrics how it stands: when it serves its partition again after it was parked.
+    fn tell(&self) {}
 
-    /// It serves its partition no longer: what metrics say of it is not true any more.
-    fn left(&self) {}
+    /// Tells metrics that it serves its partition no longer.
+    fn tell_left(&self) {}
 }
 
 /// A changelog that can't be read means state that can't be trusted: the shard must not start.

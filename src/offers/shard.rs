@@ -299,7 +299,7 @@ impl Shard for OffersShard {
     fn committed(&mut self) {
         self.book.drop_oldest_layer();
         self.layers.pop_front();
-        self.returned();
+        self.tell();
     }
 
     fn take_back(&mut self) {
@@ -314,13 +314,13 @@ impl Shard for OffersShard {
             .map_err(|why| RestoreError { key: String::from_utf8_lossy(key).into_owned(), why })
     }
 
-    fn returned(&self) {
+    fn tell(&self) {
         for (id, entry) in self.book.entries.iter() {
             telemetry::stock(id, entry.held, entry.sold, entry.waiting);
         }
     }
 
-    fn left(&self) {
+    fn tell_left(&self) {
         self.book.entries.iter().for_each(|(id, _)| telemetry::stock(id, 0, 0, 0));
     }
 

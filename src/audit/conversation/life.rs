@@ -32,6 +32,7 @@ impl Account {
         self.tell_event(index, Some(from), None, at, post);
         self.tell(index, ReplyKind::Prompt, Some(self.purchases[index].version));
         self.judge_kept(index, now);
+        self.void_by_kept(index);
     }
 
     pub fn waitlist(&mut self, index: usize, now: Now<'_>) {
@@ -120,7 +121,6 @@ impl Account {
             }
         }
         self.stop_before(index, None, now);
-        self.void_by_kept(index);
     }
 
     /// Inside the cancel window a cancel that is known already takes back what was just paid.

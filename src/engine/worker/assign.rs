@@ -55,7 +55,7 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
             }
             let state = match self.parked.take(&at, &position) {
                 Some(shard) => {
-                    shard.returned();
+                    shard.tell();
                     self.host.put(&at, shard)?;
                     self.stats.reused += 1;
                     State::Live
@@ -212,7 +212,7 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
             return Ok(());
         }
         let shard = self.host.take(&at)?;
-        shard.iter().for_each(|shard| shard.left());
+        shard.iter().for_each(|shard| shard.tell_left());
         if let Some(shard) = shard.filter(|_| row.settled == row.committed) {
             self.parked.put(at, row.committed, shard);
         }

@@ -257,7 +257,7 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
                 continue;
             }
             if row.is_live() {
-                self.host.take(&row.at)?.iter().for_each(|shard| shard.left());
+                self.host.take(&row.at)?.iter().for_each(|shard| shard.tell_left());
             }
             row.state = State::Empty;
             row.fetch = Fetch::Stopped;

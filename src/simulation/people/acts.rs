@@ -85,12 +85,17 @@ impl Script<'_> {
         let (good, tags) = self.good_at(at);
         let buy = self.post(at, &[Word::Tag(tags.buy)]);
         self.orders += 1;
-        let late = at + self.chance.between(2_000, (self.desk.known.lateness * 4 / 5).max(4_000));
+        let late = self.read_late(at, 2_000);
         let bought = Bought { good, tags, id: buy.id, due: late };
         let said = at + self.chance.between(1, (late - at - 1).min(self.desk.known.window));
         let confirm = self.post(said, &[Word::Tag(bought.tags.confirm)]);
         self.say_at(confirm, said);
         self.say_at(buy, bought.due);
+    }
+
+    /// When something is read that much later than it was said, or more, but in time.
+    fn read_late(&mut self, said: i64, least: i64) -> i64 {
+        said + self.chance.between(least, (self.desk.known.lateness * 4 / 5).max(2 * least))
     }
 
     fn confirms_two(&mut self, at: i64) {
@@ -270,7 +275,7 @@ impl Script<'_> {
         let (_, tags) = self.good_at(at);
         let buy = self.post(at, &[Word::Tag(tags.buy)]);
         self.orders += 1;
-        let late = at + self.chance.between(2_000, (self.desk.known.lateness * 4 / 5).max(4_000));
+        let late = self.read_late(at, 2_000);
         let said = at + self.chance.between(1, late - at - 1);
         if behaviour == B::DeletionIsReadFirst {
             self.delete(buy.id, self.author.user, said, said, true);
@@ -286,7 +291,7 @@ impl Script<'_> {
         let (_, tags) = self.good_at(at);
         let buy = self.post(at, &[Word::Tag(tags.buy)]);
         self.orders += 1;
-        let late = at + self.chance.between(4_000, (self.desk.known.lateness * 4 / 5).max(8_000));
+        let late = self.read_late(at, 4_000);
         let first = at + self.chance.between(-3_000, (late - at) / 2);
         let then = self.chance.between(first.max(at) + 1, late - 1);
         let other = *self.chance.pick(&[tags, self.desk.goods.all[0].tags[0]]);
