@@ -77,6 +77,9 @@ pub fn verdicts(counts: &Counts) {
         let reason = reason.map_or("", |reason| reason.name());
         counter!("pay_by_tweet_transitions_total", "to" => to.name(), "reason" => reason).increment(*n);
     }
+    for (reason, n) in &counts.rejected_confirms {
+        counter!("pay_by_tweet_confirms_rejected_total", "reason" => reason.name()).increment(*n);
+    }
     for (kind, n) in &counts.replies {
         counter!("pay_by_tweet_replies_total", "kind" => kind.name()).increment(*n);
     }
@@ -92,14 +95,17 @@ pub fn accounts_shard(partition: u32, accounts: usize, kept_bytes: usize, waterm
     gauge!("pay_by_tweet_accounts", "partition" => partition.clone()).set(accounts as f64);
     gauge!("pay_by_tweet_kept_bytes", "partition" => partition.clone()).set(kept_bytes as f64);
     if let Some(Time(ms)) = watermark {
-        gauge!("pay_by_tweet_watermark_seconds", "partition" => partition).set(ms as f64 / 1000.0);
+        gauge!("pay_by_tweet_watermark_seconds", "partition" => partition.clone()).set(ms as f64 / 1000.0);
     }
+    gauge!("pay_by_tweet_watermark_missing", "partition" => partition).set(f64::from(u8::from(watermark.is_none())));
 }
 
 /// A shard of the accounts stage is another worker's now. Its watermark is none, which a minimum over all passes by.
 pub fn accounts_shard_left(partition: u32) {
     accounts_shard(partition, 0, 0, None);
-    gauge!("pay_by_tweet_watermark_seconds", "partition" => partition.to_string()).set(f64::NAN);
+    let partition = partition.to_string();
+    gauge!("pay_by_tweet_watermark_seconds", "partition" => partition.clone()).set(f64::NAN);
+    gauge!("pay_by_tweet_watermark_missing", "partition" => partition).set(0.0);
 }
 
 /// How far a stage's group is behind in a partition, and how long an open transaction has held back what follows there,
@@ -148,8 +154,13 @@ pub fn transaction(stage: &'static str, seconds: f64) {
 /// A metric's name, unit and meaning.
 type Description = (&'static str, Unit, &'static str);
 
-const COUNTERS: [Description; 20] = [
+const COUNTERS: [Description; 21] = [
     ("pay_by_tweet_transitions_total", Unit::Count, "Committed transitions of purchases, by new state and reason."),
+    (
+        "pay_by_tweet_confirms_rejected_total",
+        Unit::Count,
+        "Confirms that concerned a purchase and changed nothing, by reason.",
+    ),
     ("pay_by_tweet_replies_total", Unit::Count, "Committed replies, public and direct, by kind."),
     (
         "pay_by_tweet_posts_without_purchase_total",
@@ -191,11 +202,16 @@ const COUNTERS: [Description; 20] = [
     ),
 ];
 
-const GAUGES: [Description; 13] = [
+const GAUGES: [Description; 14] = [
     ("pay_by_tweet_build_info", Unit::Count, "Always 1; the label says which version runs."),
     ("pay_by_tweet_accounts", Unit::Count, "Accounts in memory, by partition."),
     ("pay_by_tweet_kept_bytes", Unit::Bytes, "What is kept of records that opened nothing, by partition."),
     ("pay_by_tweet_watermark_seconds", Unit::Seconds, "The watermark as Unix time, by partition."),
+    (
+        "pay_by_tweet_watermark_missing",
+        Unit::Count,
+        "1 while a partition has no watermark yet, since a source has told nothing; nothing expires there.",
+    ),
     (
         "pay_by_tweet_lag_records",
         Unit::Count,

@@ -15,6 +15,8 @@ use crate::wire::{internal, outputs};
 #[derive(Debug, Default)]
 pub struct Counts {
     pub transitions: HashMap<(State, Option<Reason>), u64>,
+    /// Confirms that concerned a purchase and changed nothing.
+    pub rejected_confirms: HashMap<Reason, u64>,
     pub replies: HashMap<ReplyKind, u64>,
     /// Confirms and retweets that concerned no purchase.
     pub unconcerned: HashMap<Reason, u64>,
@@ -77,7 +79,10 @@ impl Outbox {
 
     fn count(&mut self, event: &Event) {
         match event {
-            Event::Transition(t) => *self.counts.transitions.entry((t.to, t.reason)).or_default() += 1,
+            Event::Transition(t) => match t.reason {
+                Some(reason) if t.from == Some(t.to) => *self.counts.rejected_confirms.entry(reason).or_default() += 1,
+                _ => *self.counts.transitions.entry((t.to, t.reason)).or_default() += 1,
+            },
             Event::Reply(reply) | Event::Direct(reply) => {
                 *self.counts.replies.entry(reply.kind).or_default() += 1;
                 self.counts.unaddressed += u64::from(reply.handle.is_none());

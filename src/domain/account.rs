@@ -218,6 +218,14 @@ impl Account {
         purchase.forget_at(rules).filter(|_| !is_needed)
     }
 
+    /// When the links of who is not linked are forgotten, whatever was told of his card since.
+    pub fn links_gone_at(&self, rules: &Rules) -> Option<Time> {
+        let last = self.links.iter().rfind(|entry| entry.change.is_full());
+        let is_linked = last.is_some_and(|entry| matches!(entry.change, LinkChange::Link(_)));
+        let told = self.links.iter().map(|entry| entry.at).max().filter(|_| !is_linked);
+        told.map(|at| at.after(rules.windows.forget_after))
+    }
+
     /// Forgets the purchases that the watermark allows to.
     pub fn forget_purchases(&mut self, mark: Time, rules: &Rules) {
         let may_go = |p: &&Purchase| self.forget_at(p, rules).is_some_and(|at| at.is_passed_by(mark));
@@ -240,12 +248,14 @@ impl Account {
         records * PER_RECORD_BYTES
     }
 
-    /// Purchases that wait plus records kept early: what `limits.pending_per_account` bounds.
+    /// Purchases that wait plus records kept early: what `limits.pending_per_account` bounds. What can confirm nothing
+    /// is kept to be told, and is no early confirm.
     pub fn pending(&self) -> usize {
         let Some(extras) = self.extras.as_deref() else { return self.waiting() };
+        let confirms = extras.confirms.iter().filter(|kept| !matches!(kept.how, ConfirmForm::Never(_)));
         let hit = |deleted: &DeletedPost| self.purchases.iter().any(|purchase| purchase.is_ordered_by(deleted.post));
         let early = extras.deletions.iter().filter(|deleted| !hit(deleted));
-        self.waiting() + extras.confirms.len() + extras.cancels.len() + early.count()
+        self.waiting() + confirms.count() + extras.cancels.len() + early.count()
     }
 
     /// Purchases that wait.
@@ -274,10 +284,7 @@ impl Account {
         let extras = self.extras.iter().flat_map(|extras| extras.wakes(rules));
         let confirms = self.extras.iter().flat_map(|extras| &extras.confirms);
         let confirms = confirms.filter(|kept| !self.keeps_on(kept)).map(|kept| kept.time);
-        let unlinked = match self.links.last() {
-            Some(LinkMessage { at, change: LinkChange::Unlink }) => Some(at.after(rules.windows.forget_after)),
-            _ => None,
-        };
+        let unlinked = self.links_gone_at(rules);
         purchases.chain(extras).chain(confirms).chain(unlinked).chain(self.links_tidied_at(rules)).min()
     }
 }
@@ -299,18 +306,14 @@ impl Extras {
     fn wakes(&self, rules: &Rules) -> impl Iterator<Item = Time> {
         let cancels = self.cancels.iter().map(|kept| kept.time);
         let deletions = self.deletions.iter().map(|kept| kept.time);
-        let age = rules.windows.buy_max_age;
         let refused = self.refused.iter().map(|kept| kept.forget_at(rules));
-        let answered = self.told_nothing_to_confirm.iter().map(move |(_, at)| at.after(age));
+        let answered = self.told_nothing_to_confirm.iter().map(|(_, at)| rules.edits_are_stale_at(*at));
         let forget_after = rules.windows.forget_after;
         let told = self.told_not_linked.iter().map(move |(_, at)| at.after(forget_after));
         let hour = (self.courtesy.1 > 0).then(|| Time((self.courtesy.0 + 1).saturating_mul(HOUR.0)));
         cancels.chain(deletions).chain(refused).chain(answered).chain(told).chain(hour)
     }
 }
-
-/// For how long a post may be edited: one hour (X API v2, `edit_controls.editable_until`).
-const EDIT_WINDOW: Span = Span(3_600_000);
 
 /// The span by which `limits.replies_per_hour` counts.
 pub const HOUR: Span = Span(3_600_000);
@@ -338,9 +341,8 @@ impl Standing {
 }
 
 impl Refused {
-    /// When neither a redelivery of it nor an edit can be read any more and be no `stale` one.
     pub fn forget_at(&self, rules: &Rules) -> Time {
-        self.at.after(rules.windows.buy_max_age).after(EDIT_WINDOW)
+        rules.edits_are_stale_at(self.at)
     }
 }
 
@@ -369,8 +371,7 @@ impl Purchase {
         if self.state.is_open() {
             return None;
         }
-        let waited_until = self.deadline.filter(|_| matches!(self.state, State::Expired | State::Cancelled));
-        let until = self.ordered_at.max(self.window_from).max(waited_until.unwrap_or(self.ordered_at));
+        let until = self.ordered_at.max(self.window_from).max(self.deadline.unwrap_or(self.ordered_at));
         let settled = until.after(rules.windows.buy_max_age).after(Span::DAY);
         if self.state.succeeded() {
             self.terms.closes.map(|closes| closes.after(rules.windows.forget_after).max(settled))

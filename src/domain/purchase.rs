@@ -68,7 +68,7 @@ pub struct Purchase {
     pub window_from: Time,
     pub state: State,
     /// When the state ends by itself: the confirm deadline of a prompted purchase, the end of the cancel window of an
-    /// authorized one. Of one that came to nothing what it was.
+    /// authorized one. Of one that has ended when it did, or would have.
     pub deadline: Option<Time>,
     /// The prompt's post id, once `replies.posted` told it.
     pub prompt_post: Option<PostId>,

@@ -2,6 +2,10 @@
 
 use super::ids::Uuid;
 use super::offer::Windows;
+use super::time::{Span, Time};
+
+/// For how long a post may be edited: one hour (X API v2, `edit_controls.editable_until`).
+const EDIT_WINDOW: Span = Span(3_600_000);
 
 /// Everything that a verdict depends on besides the events.
 #[derive(Clone, Debug)]
@@ -12,6 +16,13 @@ pub struct Rules {
     pub tell_nothing_to_confirm: bool,
     /// Makes the UUIDv5 of a name; the domain has no hash function of its own.
     pub uuid_of: fn(&str) -> Uuid,
+}
+
+impl Rules {
+    /// When neither a post of this time that is read again nor an edit of it is younger than `account.buy_max_age`.
+    pub fn edits_are_stale_at(&self, at: Time) -> Time {
+        at.after(self.windows.buy_max_age).after(EDIT_WINDOW)
+    }
 }
 
 /// Limits per account (`limits.*`), and of the memory that a shard may keep for what did not open anything.

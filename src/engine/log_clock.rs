@@ -66,15 +66,11 @@ impl ClockWatch {
             self.behind.0 = self.behind.0.saturating_add(passed.min(0).saturating_neg());
             self.ahead.0 = self.ahead.0.saturating_add(passed.max(0));
         }
-        let doubtful = match self.state {
-            Clocks::Agree => is_far(self.behind.0) || is_far(self.ahead.0),
-            // Whoever writes nothing any more, having no source any more, would never learn that all is well.
-            Clocks::Differ => is_far(now.since(self.answered)),
-            Clocks::Unknown => false,
-        };
-        if doubtful {
+        // Whoever writes nothing any more, having no source any more, would never learn that all is well.
+        if self.state == Clocks::Differ && is_far(now.since(self.answered)) {
             self.state = Clocks::Unknown;
         }
+        self.doubt(skew_max);
         self.stepped = Some(now);
     }
 
@@ -92,6 +88,15 @@ impl ClockWatch {
         (self.behind, self.ahead) = (Span(appended.since(sent).max(0)), Span(now.since(appended).max(0)));
         let near = sent.before(skew_max)..=now.after(skew_max);
         self.state = if near.contains(&appended) { Clocks::Agree } else { Clocks::Differ };
+        self.doubt(skew_max);
+    }
+
+    /// Agreement holds while neither clock can be further ahead than is allowed; an answer that took longer than that
+    /// leaves it open.
+    fn doubt(&mut self, skew_max: Span) {
+        if self.state == Clocks::Agree && self.behind.max(self.ahead) > skew_max {
+            self.state = Clocks::Unknown;
+        }
     }
 }
 
@@ -118,21 +123,28 @@ mod tests {
         watch.sent(at(1_000));
         watch.committed(LogClock::Told(None), at(1_001));
         assert_eq!(watch.state(), Clocks::Unknown, "nothing was told");
-        for (stamp, state) in [(1_001, Clocks::Agree), (939, Clocks::Differ), (940, Clocks::Agree)] {
+        for (stamp, state) in [
+            (1_001, Clocks::Agree),
+            (939, Clocks::Differ),
+            (940, Clocks::Unknown),
+            (942, Clocks::Agree),
+            (1_060, Clocks::Agree),
+            (1_062, Clocks::Unknown),
+            (1_063, Clocks::Differ),
+        ] {
             watch.committed(told(stamp), at(1_002));
             assert_eq!(watch.state(), state, "{stamp}");
         }
-        watch.committed(told(1_062), at(1_002));
-        assert_eq!(watch.state(), Clocks::Agree);
-        watch.committed(told(1_063), at(1_002));
-        assert_eq!(watch.state(), Clocks::Differ);
     }
 
     #[test]
-    fn a_slow_commit_is_no_difference() {
+    fn a_commit_that_took_longer_than_the_clock_may_be_wrong_by_tells_nothing() {
         let mut watch = watch();
         watch.sent(at(1_000));
         watch.committed(told(1_400), at(2_000));
+        assert_eq!(watch.state(), Clocks::Unknown, "our clock may be 600 s ahead");
+        watch.sent(at(2_000));
+        watch.committed(told(2_030), at(2_060));
         assert_eq!(watch.state(), Clocks::Agree);
     }
 

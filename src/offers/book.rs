@@ -24,8 +24,8 @@ pub struct Entry {
     pub announced: bool,
     /// Version of the last withdrawal, which may be read before what it withdraws.
     pub withdrawn: Option<u64>,
-    /// Event time of the last sale.
-    pub last_sold_at: Option<Time>,
+    /// Time of the latest post that asked for a unit or bought one.
+    pub last_posted_at: Option<Time>,
     pub totals: Totals,
     /// Requests that came before the catalogue's record.
     pub parked: Vec<StockRequest>,

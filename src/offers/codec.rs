@@ -100,7 +100,7 @@ record!(Entry {
     tail,
     announced,
     withdrawn,
-    last_sold_at,
+    last_posted_at,
     totals,
     parked
 });

@@ -109,9 +109,9 @@ impl OffersShard {
             // What was counted before the offer was known could not be told: it had no currency.
             out.funnels.insert(id.to_owned());
         }
-        // A window that was over before it began would serve nobody.
-        let now = self.watermark.value.unwrap_or_default();
-        let freed_at = entry.totals.sum.at.max(entry.last_sold_at.unwrap_or_default()).max(now);
+        // A window that was over before it began would serve nobody. Posts are never far ahead of the clock, which the
+        // times of links and deletions may be.
+        let freed_at = entry.last_posted_at.max(self.watermark.value).unwrap_or_default();
         for request in std::mem::take(&mut entry.parked) {
             self.stock(id, &request, out);
         }
@@ -131,6 +131,10 @@ impl OffersShard {
 
     fn stock(&mut self, id: &str, request: &StockRequest, out: &mut Out) {
         let claim = self.book.claims.get(&request.purchase).cloned();
+        if matches!(request.action, StockAction::Hold | StockAction::Sell | StockAction::SellOpen) {
+            let entry = self.book.entry(id);
+            entry.last_posted_at = entry.last_posted_at.max(Some(request.at));
+        }
         match (request.action, claim) {
             (StockAction::Hold, None) => self.hold(id, request, out),
             (StockAction::Sell | StockAction::SellOpen, Some(Claim::Held { .. })) => {
@@ -139,7 +143,6 @@ impl OffersShard {
                 entry.held -= u64::from(!planted::is(Bug::SaleKeepsHold));
                 entry.sold += 1;
                 entry.open_sales += u64::from(request.action == StockAction::SellOpen);
-                entry.last_sold_at = entry.last_sold_at.max(Some(request.at));
                 self.end_line(id, request.at, out);
             }
             (StockAction::Release, Some(Claim::Held { .. })) => {

@@ -71,6 +71,8 @@ struct Out {
     mentions: BTreeMap<String, (u64, Time)>,
     counts: Counts,
     now: Time,
+    /// Something told an event time.
+    heard: bool,
 }
 
 impl PostsShard {
@@ -210,6 +212,7 @@ impl PostsShard {
     /// Event time comes to `time`. On a source that is not live, a tick stands between two posts that a multiple of
     /// `time.tick_every` separates: exact on every replay, however the log was cut into batches.
     fn advance(&mut self, time: Time, out: &mut Out) {
+        out.heard = true;
         let every = self.setup.time.tick_every.0.max(1);
         if let Some(high) = self.progress.high
             && !self.setup.topology.is_live()
@@ -240,7 +243,8 @@ impl PostsShard {
     /// file.
     fn tick_after(&mut self, batch: &Batch, out: &mut Out) {
         let rules = self.setup.time;
-        let quiet = batch.records == 0 && (batch.at_end || planted::is(Bug::IdleTickNotAtEnd));
+        // Keep-alives and whatever else has no time bring event time no further than silence does.
+        let quiet = !out.heard && (batch.at_end || planted::is(Bug::IdleTickNotAtEnd));
         // Since a moment that is yet to come, if the clock was set back: then from now on.
         let since = self.progress.quiet_since.filter(|since| *since <= batch.now);
         self.progress.quiet_since = quiet.then(|| since.unwrap_or(batch.now));
@@ -325,6 +329,7 @@ impl Out {
             mentions: BTreeMap::new(),
             counts: Counts::default(),
             now,
+            heard: false,
         }
     }
 

@@ -2,6 +2,8 @@
 
 use serde_json::json;
 
+use pay_by_tweet::config::OfferSpec;
+
 use crate::harness::refusal_of;
 use crate::people::{ALICE, BOB, User};
 use crate::talk::{BUY, CONFIRM, Table, Talk, said};
@@ -11,6 +13,23 @@ tests_of!(TABLE);
 fn ordered(t: &mut Talk) {
     t.linked(ALICE);
     t.post(ALICE, "15:01:00", BUY);
+}
+
+/// Alice has paid a gift, the offer changes, and her next confirm is read before the buy that it is for.
+fn paid_before_and_confirms_first(t: &mut Talk, change: impl FnOnce(&mut Talk, OfferSpec)) {
+    t.lateness_max(3600);
+    ordered(t);
+    t.post(ALICE, "15:02:00", CONFIRM);
+    let gift = t.offers[0].clone();
+    change(t, gift);
+    t.post(ALICE, "15:06:00", CONFIRM);
+    t.post(ALICE, "15:04:00", "another #BuyAmexGiftCard25");
+    t.expect(&[
+        "alice gift: ordered > prompted > authorized > fulfilled !no_purchase",
+        "alice hears prompt, purchased, prompt, purchased",
+        "alice pays 1500 USD",
+        "alice pays 1500 USD",
+    ]);
 }
 
 pub const TABLE: Table = &[
@@ -168,6 +187,21 @@ pub const TABLE: Table = &[
         }
         t.buys_the_gift(ALICE);
         t.expect(&["bob gift: rejected(manual_retweet)"]);
+    }),
+    ("a confirm that is read before its buy pays it, also where its tag has paid for another offer", |t| {
+        paid_before_and_confirms_first(t, |t, mut sequel| {
+            t.withdraw("gift");
+            sequel.id = "gift-2".to_owned();
+            t.publish(&sequel);
+        });
+        t.expect(&["alice gift-2: ordered > prompted > authorized > fulfilled"]);
+    }),
+    ("a confirm that is read before its buy pays it, also where the account was allowed fewer before", |t| {
+        paid_before_and_confirms_first(t, |t, mut more| {
+            more.per_account = Some(2);
+            t.publish(&more);
+        });
+        t.expect(&["alice gift: ordered > prompted > authorized > fulfilled"]);
     }),
     ("a tag that was a buy tag by mistake confirms once it is a confirm tag", |t| {
         let mut swapped = t.offers[0].clone();

@@ -51,6 +51,12 @@ pub const TABLE: Table = &[
         t.expect(&["alice gift: rejected(overloaded)"]);
         t.decided_at_once("what is kept when a buy is read");
     }),
+    ("a post with both tags is no early confirm of itself", |t| {
+        t.set("limits.pending_per_account", "1");
+        t.linked(ALICE);
+        t.post(ALICE, "15:01:00", "#BuyAmexGiftCard25 #ConfirmAmexGiftCard25 #ConfirmKindleFireHD");
+        t.expect(&["alice gift: ordered > prompted !both_tags", "alice hears prompt"]);
+    }),
     ("purchases per day", |t| {
         t.set("limits.purchases_per_day", "1");
         t.linked(ALICE);

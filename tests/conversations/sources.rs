@@ -125,6 +125,19 @@ pub const TABLE: Table = &[
         expired(t);
         t.event_at("expired", "15:17:00");
     }),
+    ("live: a stream that says no more than that it is alive is quiet", |t| {
+        t.live("15:01:00");
+        t.linked(ALICE);
+        t.post(ALICE, "15:01:00", BUY);
+        for minute in 2..24 {
+            for second in ["00", "20", "40"] {
+                let now = format!("15:{minute:02}:{second}");
+                t.raw(&now, b"\r\n");
+                t.clock(&now);
+            }
+        }
+        expired(t);
+    }),
     ("live: who was prompted days late is told directly where the reply failed", |t| {
         t.live("14 15:00:00");
         t.set("account.buy_max_age", "\"1h\"");

@@ -159,6 +159,18 @@ pub const TABLE: Table = &[
         t.waits_for_a_confirm(ALICE);
         t.expect(&["bob gift: ordered > waitlisted > prompted", "bob hears waitlisted, prompt"]);
     }),
+    ("a larger quantity opens no window in the future, whatever was told with a time ahead", |t| {
+        bob_waits(t, 2);
+        t.post(CAROL, "15:07:30", BUY);
+        t.unlink(CAROL, "21:00:00");
+        let mut larger = t.offers[0].clone();
+        larger.quantity = Some(2);
+        t.publish(&larger);
+        t.post(BOB, "15:10:00", CONFIRM);
+        t.waits_for_a_confirm(ALICE);
+        bob_buys_from_the_line(t);
+        t.expect(&["carol gift: ordered > waitlisted > cancelled(unlinked)", "carol hears waitlisted, cancelled"]);
+    }),
     ("a long wait in line outlives a new link", |t| {
         t.set("reply.feedback", "\"required\"");
         t.set("reply.feedback_timeout", "\"72h\"");
@@ -213,6 +225,20 @@ pub const TABLE: Table = &[
             "bob gift: ordered > waitlisted > prompted > expired",
             "bob hears waitlisted, prompt, expired",
             "bob privately hears expired",
+        ]);
+    }),
+    ("who left the line after days is told directly where the reply failed", |t| {
+        t.set("reply.feedback", "\"required\"");
+        t.set("reply.feedback_timeout", "\"96h\"");
+        bob_waits(t, 1);
+        t.post(BOB, "15 12:00:00", CANCEL);
+        t.watermark("15 12:01:00");
+        t.failed(BOB, "cancelled", "15 12:02:00");
+        t.waits_for_a_confirm(ALICE);
+        t.expect(&[
+            "bob gift: ordered > waitlisted > cancelled(cancelled_by_user)",
+            "bob hears waitlisted, cancelled",
+            "bob privately hears cancelled",
         ]);
     }),
     ("a confirm that is late for what waits pays a place in line that was served before it", |t| {

@@ -281,6 +281,17 @@ pub const TABLE: Table = &[
         t.put(confirm);
         t.expect(&["alice hears nothing_to_confirm"]);
     }),
+    ("an edit of a confirm that was answered is not answered when it is read again long after", |t| {
+        t.set("reply.nothing_to_confirm", "true");
+        t.set("account.buy_max_age", "\"1h\"");
+        t.linked(ALICE);
+        let first = t.post(ALICE, "15:05:00", "#ConfirmKindleFireHD");
+        t.edit(ALICE, "15:10:00", first, "#ConfirmKindleFireHD, please");
+        t.watermark("15:10:00.001");
+        t.watermark("16:05:00.001");
+        t.edit(ALICE, "15:10:00", first, "#ConfirmKindleFireHD, please");
+        t.expect(&["alice hears nothing_to_confirm"]);
+    }),
     ("what one tick passes comes in order of time: confirms of nothing and a deadline", |t| {
         t.lateness_max(3600);
         t.set("reply.nothing_to_confirm", "true");

@@ -68,9 +68,14 @@ impl Kept {
         }
     }
 
-    /// Whether it counts towards what an account may keep: all but the deletion of a known order.
+    /// Whether it counts towards what an account may keep: all but the deletion of a known order, and what can confirm
+    /// nothing whatever is read.
     pub fn is_early(&self, purchases: &[Purchase]) -> bool {
-        !matches!(self.what, What::Deleted(_)) || !purchases.iter().any(|purchase| self.stops(purchase))
+        match &self.what {
+            What::Confirm(confirm) => !confirm.buys && confirm.form != PostForm::ManualRetweet,
+            What::Cancel { .. } => true,
+            What::Deleted(_) => !purchases.iter().any(|purchase| self.stops(purchase)),
+        }
     }
 
     pub fn as_stop(&self) -> Stop {

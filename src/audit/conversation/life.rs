@@ -197,19 +197,16 @@ impl Account {
     }
 
     fn reject(&mut self, index: usize, confirm: &Confirm, now: Now<'_>) -> Judged {
-        let purchase = &self.purchases[index];
-        let paid = |p: &&Purchase| p.state == State::Fulfilled && p.terms.offer == purchase.terms.offer;
-        // Whatever else counts towards the limit may end before a buy is read that was earlier than this confirm.
-        let room = self.purchases.iter().filter(paid).count() < purchase.terms.per_account as usize;
-        if purchase.judged.contains(&confirm.post) {
-            return Judged::Known { may_yet_pay: room };
+        // The buy of another may be read yet that was earlier than this confirm.
+        if self.purchases[index].judged.contains(&confirm.post) {
+            return Judged::Known { may_yet_pay: true };
         }
         let reason = self.refusal_of_confirm(index, confirm);
         // It is told of one purchase at least; whether of a further one is left open.
         let again = self.purchases.iter().any(|purchase| purchase.judged.contains(&confirm.post));
         self.purchases[index].judged.push(confirm.post);
         self.tell_rejected_confirm(index, confirm, reason, again, now);
-        Judged::Told { may_yet_pay: room && matches!(reason, Reason::Late | Reason::NoPurchase) }
+        Judged::Told { may_yet_pay: matches!(reason, Reason::Late | Reason::NoPurchase) }
     }
 
     /// A confirm was dropped that concerned nothing when it was judged.

@@ -16,6 +16,7 @@ pub(super) struct Purchase {
     /// From when a confirm counts: the order, or what freed the unit of a waitlisted one.
     pub from: Time,
     pub state: State,
+    /// Of one that has ended when it did, if that is later.
     pub deadline: Time,
     pub fate_told: bool,
     pub prompt_post: Option<PostId>,
@@ -42,9 +43,7 @@ impl Purchase {
     /// again, and its day is over. One that is paid counts for as long as its offer is open, also where that was
     /// extended meanwhile.
     pub fn may_be_forgotten(&self, rules: &Rules, watermark: Option<Time>) -> bool {
-        let waited_until =
-            if matches!(self.state, State::Expired | State::Cancelled) { self.deadline } else { self.from };
-        let old = self.ordered_at.max(self.from).max(waited_until).after(rules.windows.buy_max_age).after(Span::DAY);
+        let old = self.ordered_at.max(self.from).max(self.deadline).after(rules.windows.buy_max_age).after(Span::DAY);
         let until = match self.state {
             State::Fulfilled => self.terms.closes.map(|closes| closes.after(rules.windows.forget_after).max(old)),
             _ if self.counts() => None,

@@ -29,7 +29,11 @@ impl Account {
         at: Time,
         post: Option<PostId>,
     ) {
-        let to = self.purchases[index].state;
+        let purchase = &mut self.purchases[index];
+        let to = purchase.state;
+        if !to.is_open() && from != Some(to) {
+            purchase.deadline = purchase.deadline.max(at);
+        }
         self.say(Some(index), Said::Event { from, to, reason, at, post });
     }
 

@@ -18,8 +18,8 @@ enum Target {
     Fails(usize, Reason),
     /// It paid: a redelivery.
     Known,
-    /// It was rejected against this one before.
-    Told(usize),
+    /// It was rejected against the one that it concerns before.
+    Told,
     /// Nothing that it could pay has been read yet.
     Unknown,
 }
@@ -92,12 +92,12 @@ impl Judge<'_> {
                     self.reject_confirm(index, reason, &confirm);
                 }
                 self.note_weighed(&confirm);
-                let lives = self.may_yet_pay(index, reason, &confirm);
+                let lives = may_yet_pay(reason, &confirm);
                 lives.then_some(KeptConfirm { told: true, ..confirm })
             }
-            Target::Told(index) => {
+            Target::Told => {
                 self.note_weighed(&confirm);
-                let lives = confirm.told && self.may_yet_pay(index, Reason::NoPurchase, &confirm);
+                let lives = confirm.told && may_yet_pay(Reason::NoPurchase, &confirm);
                 lives.then_some(confirm)
             }
             Target::Unknown => Some(confirm),
@@ -126,7 +126,7 @@ impl Judge<'_> {
             .or_else(|| reached().filter(|(_, p)| !p.state.waits()).max_by_key(|(index, p)| (p.ordered_at, *index)));
         let Some((index, purchase)) = concerned else { return Target::Unknown };
         if purchase.rejected_confirms.contains(&confirm.id) {
-            return Target::Told(index);
+            return Target::Told;
         }
         match form_rejection(confirm, purchase, user) {
             Some(reason) => Target::Fails(index, reason),
@@ -134,17 +134,6 @@ impl Judge<'_> {
             None if matches!(purchase.state, State::Prompted | State::Expired) => Target::Fails(index, Reason::Late),
             None => Target::Fails(index, Reason::NoPurchase),
         }
-    }
-
-    /// Whether a confirm that came to nothing may still pay a purchase of the same offer: one that waits in line, or
-    /// whose buy is read later. Not once as many are paid for good as the account may have; whatever else counts may
-    /// end.
-    fn may_yet_pay(&self, index: usize, reason: Reason, confirm: &KeptConfirm) -> bool {
-        let terms = &self.account.purchases[index].terms;
-        let paid = |p: &&Purchase| p.state == State::Fulfilled && p.terms.offer == terms.offer;
-        matches!(reason, Reason::Late | Reason::NoPurchase)
-            && !matches!(confirm.how, ConfirmForm::Never(_))
-            && self.account.purchases.iter().filter(paid).count() < terms.per_account as usize
     }
 
     /// Keeps a confirm until the watermark passes its time; one that it passed already is dropped at once.
@@ -300,6 +289,12 @@ impl Judge<'_> {
         self.emit(Event::Order(order));
         self.transit(index, State::Fulfilled, None, at, post);
     }
+}
+
+/// Whether a confirm that came to nothing may still pay another purchase: one that waits in line, or whose buy is read
+/// later. Which offer that will be of, and how many of it the account may have, nobody knows before.
+fn may_yet_pay(reason: Reason, confirm: &KeptConfirm) -> bool {
+    matches!(reason, Reason::Late | Reason::NoPurchase) && !matches!(confirm.how, ConfirmForm::Never(_))
 }
 
 /// A confirm of the deadline's own millisecond is on time.

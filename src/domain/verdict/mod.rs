@@ -135,9 +135,9 @@ impl Judge<'_> {
         let purchase = &mut self.account.purchases[index];
         let from = purchase.state;
         purchase.state = to;
-        // Of one that came to nothing it stays: until then somebody waited, and is told about it for a while.
-        if to == State::Fulfilled {
-            purchase.deadline = None;
+        // Until then somebody waited, and may be told about it for a while.
+        if !to.is_open() {
+            purchase.deadline = purchase.deadline.max(Some(at));
         }
         let confirm_ms = (to == State::Authorized).then(|| at.since(purchase.window_from));
         let (id, terms) = (purchase.id, purchase.terms.clone());

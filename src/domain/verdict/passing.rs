@@ -4,7 +4,7 @@ use super::Judge;
 use crate::domain::account::HOUR;
 use crate::domain::events::ReplyKind;
 use crate::domain::ids::PostId;
-use crate::domain::intent::{LinkChange, LinkMessage, StockAction};
+use crate::domain::intent::{LinkChange, StockAction};
 use crate::domain::purchase::State;
 use crate::domain::time::Time;
 use crate::planted::{self, Bug};
@@ -74,10 +74,9 @@ impl Judge<'_> {
         self.account.forget_purchases(mark, rules);
         self.prune_links(mark);
         let Some(extras) = self.account.extras.as_deref_mut() else { return };
-        let age = rules.windows.buy_max_age;
         extras.refused.retain(|kept| !kept.forget_at(rules).is_passed_by(mark));
         extras.told_not_linked.retain(|(_, at)| !at.after(rules.windows.forget_after).is_passed_by(mark));
-        extras.told_nothing_to_confirm.retain(|(_, at)| !at.after(age).is_passed_by(mark));
+        extras.told_nothing_to_confirm.retain(|(_, at)| !rules.edits_are_stale_at(*at).is_passed_by(mark));
         extras.cancels.retain(|kept| !kept.time.is_passed_by(mark));
         extras.deletions.retain(|kept| !kept.time.is_passed_by(mark));
         if Time((extras.courtesy.0 + 1).saturating_mul(HOUR.0)).is_passed_by(mark) {
@@ -94,13 +93,7 @@ impl Judge<'_> {
             let at = self.account.links[base].at;
             self.forget_links_before(self.account.links.partition_point(|entry| entry.at < at));
         }
-        let gone = match self.account.links.last() {
-            Some(LinkMessage { at, change: LinkChange::Unlink }) => {
-                at.after(self.rules.windows.forget_after).is_passed_by(mark)
-            }
-            _ => false,
-        };
-        if gone {
+        if self.account.links_gone_at(self.rules).is_some_and(|at| at.is_passed_by(mark)) {
             self.account.links.clear();
             self.account.extras().past_handle = None;
         }

@@ -99,7 +99,7 @@ impl Judge<'_> {
     }
 
     /// What was read before an order may stop it at once, before stock is asked: its deletion, an unlink or freeze
-    /// after its time, whichever came first; a cancel earlier than any kept confirm.
+    /// after its time, whichever came first; else a cancel earlier than any kept confirm.
     pub(super) fn stopped_before_stock(&mut self, index: usize) -> bool {
         let purchase = &self.account.purchases[index];
         let of_order = |deleted: &&DeletedPost| purchase.is_ordered_by(deleted.post);
