@@ -88,6 +88,7 @@ fn one_broker_serves_them_all() {
     timed("tls_where_the_build_has_it", || tls::tls_where_the_build_has_it(&cluster));
     timed("rights_that_are_missing_are_told", || rights::rights_that_are_missing_are_told(&cluster));
     timed("topics_that_grew_are_refused", || runs::topics_that_grew_are_refused(&cluster));
+    timed("a_topic_that_grows_ends_the_program", || runs::a_topic_that_grows_ends_the_program(&cluster));
     timed("mistakes_are_told", || runs::mistakes_are_told(&cluster));
     timed("a_broker_may_be_killed", || promises::a_broker_may_be_killed(&mut cluster));
 }

@@ -146,6 +146,9 @@ pub enum BusError {
     /// Somebody else holds what this program needs (the folder, the identity).
     #[error("{0}")]
     Taken(String),
+    /// It was told to be as it can't be.
+    #[error("{0}")]
+    Misconfigured(String),
 }
 
 /// A log that many workers share.

@@ -9,10 +9,10 @@
 
 use rustc_hash::FxHashMap;
 
-use super::settings::{RESTORE_GATHERED_BYTES_MAX, RESTORE_STALL_MS};
+use super::settings::{RESTORE_GATHERED_BYTES_MAX, RESTORE_LOOK_MAX_MS, RESTORE_STALL_MS};
 use super::shard::{RestoreError, Shard};
 use crate::bus::{Budget, BusError, Reader, TopicPartition};
-use crate::domain::Time;
+use crate::domain::{Span, Time};
 use crate::planted::{self, Bug};
 
 /// A shard that is being rebuilt.
@@ -68,7 +68,7 @@ pub enum RestoreFailure {
 enum Source {
     None,
     Unopened(TopicPartition),
-    Reading { at: TopicPartition, position: u64, end: u64, moved: Time },
+    Reading { at: TopicPartition, position: u64, end: u64, looked: Time, waited: Span },
 }
 
 impl<S: Shard> Restore<S> {
@@ -87,11 +87,14 @@ impl<S: Shard> Restore<S> {
             let early = if planted::is(Bug::RestoreStopsEarly) { 2 } else { 0 };
             let end = reader.end(at)?.saturating_sub(early);
             let position = reader.beginning(at)?;
-            self.source = Source::Reading { at: at.clone(), position, end, moved: now };
+            self.source = Source::Reading { at: at.clone(), position, end, looked: now, waited: Span::ZERO };
         }
-        let Source::Reading { at, position, end, moved } = &mut self.source else {
+        let Source::Reading { at, position, end, looked, waited } = &mut self.source else {
             return Ok(Progress::Done);
         };
+        // A clock that jumps, or a machine that slept, is no wait.
+        waited.0 += now.since(*looked).clamp(0, RESTORE_LOOK_MAX_MS);
+        *looked = now;
         if *position >= *end {
             self.latest.give(&mut self.shard)?;
             if self.has_records && !self.consumed {
@@ -102,7 +105,7 @@ impl<S: Shard> Restore<S> {
         let read = read_into(&mut self.latest, reader, at, *position);
         if let Err(RestoreFailure::Bus(BusError::Unavailable(_))) = &read {
             // A log that is away is not stuck.
-            *moved = now;
+            *waited = Span::ZERO;
         }
         let (next, records) = read?;
         self.has_records |= records > 0;
@@ -110,8 +113,8 @@ impl<S: Shard> Restore<S> {
             self.latest.give(&mut self.shard)?;
         }
         if next > *position {
-            (*position, *moved) = (next, now);
-        } else if now.since(*moved) >= RESTORE_STALL_MS {
+            (*position, *waited) = (next, Span::ZERO);
+        } else if waited.0 >= RESTORE_STALL_MS {
             let (topic, partition) = (at.topic.to_string(), at.partition);
             return Err(RestoreFailure::Stalled { topic, partition, position: *position, end: *end });
         }

@@ -37,6 +37,9 @@ pub const PARKED_SHARDS_MAX: usize = 64;
 /// A restore that gets no further for this long is an error: longer than any transaction timeout plus the broker's scan
 /// for overdue ones (5 s and 10 s), shorter than the patience of a consumer group.
 pub const RESTORE_STALL_MS: i64 = 60_000;
+/// What lies between two looks at a restore counts as waiting up to this: more is a clock that jumped, or a machine
+/// that slept.
+pub const RESTORE_LOOK_MAX_MS: i64 = 5_000;
 
 /// Bytes of changelog records that a restore gathers before it decodes them.
 pub const RESTORE_GATHERED_BYTES_MAX: usize = 64 << 20;

@@ -130,6 +130,15 @@ impl<'a> Flock<'a> {
         self.await_end(index);
     }
 
+    /// One process ends by itself, and badly; gives what it said.
+    pub fn fails(&mut self, index: usize) -> String {
+        let mut child = self.lives[index].take().expect("it is up");
+        let status = child.wait().expect("it is a child");
+        let said = self.said(index);
+        assert_eq!(status.code(), Some(1), "p{index}\n{said}");
+        said
+    }
+
     fn await_end(&mut self, index: usize) {
         let Some(mut child) = self.lives[index].take() else { return };
         let status = child.wait().expect("it is a child");

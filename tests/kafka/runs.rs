@@ -11,6 +11,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
 use serde_json::Value;
 
 use super::cluster::Cluster;
+use super::flock::Flock;
 use super::site::Site;
 use super::support::example::{assert_as_written, lines, shared};
 use super::support::firehose::{Firehose, Plan, Post};
@@ -95,17 +96,36 @@ pub fn topics_that_grew_are_refused(cluster: &Cluster) {
     let args = run_of(&house, 1_000);
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     site.succeed(&args);
-    let config: ClientConfig = cluster.properties().into_iter().collect();
-    let admin: AdminClient<_> = config.create().expect("a client");
     let internal = wanted_topics(&house.settings).into_iter().filter(|one| one.exact);
-    let grown: Vec<String> = internal.map(|one| format!("grown.{}", one.topic)).collect();
-    let grown: Vec<NewPartitions<'_>> = grown.iter().map(|topic| NewPartitions::new(topic, 8)).collect();
-    let made = block_on(admin.create_partitions(&grown, &AdminOptions::new())).expect("an answer");
-    assert!(made.iter().all(Result::is_ok), "{made:?}");
+    grow(cluster, &internal.map(|one| format!("grown.{}", one.topic)).collect::<Vec<_>>());
     let other = House::new("idle_after = \"0s\"\n", "[topics]\npartitions = 8\n");
     let output = Site { config: &other.config, ..site }.call(&args);
     let why = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && why.contains("4 partitions, and it has 8 now"), "{why}");
+}
+
+/// What comes into a partition that was not there when a program started, no watermark of its own waits for: it ends,
+/// to be started anew.
+pub fn a_topic_that_grows_ends_the_program(cluster: &Cluster) {
+    let house = House::new("", "[bus.kafka.properties]\n\"topic.metadata.refresh.interval.ms\" = \"200\"\n");
+    let site = Site::on(&house.config, cluster, "growing.");
+    let mut flock = Flock::start(&site, 1);
+    flock.await_ready();
+    grow(cluster, &["growing.tweets".to_owned()]);
+    let said = flock.fails(0);
+    assert!(said.contains("tweets has partition") && said.contains("had 4 partitions"), "{said}");
+    flock.launch(0);
+    flock.await_ready();
+    flock.stop();
+}
+
+/// Gives topics eight partitions.
+fn grow(cluster: &Cluster, topics: &[String]) {
+    let config: ClientConfig = cluster.properties().into_iter().collect();
+    let admin: AdminClient<_> = config.create().expect("a client");
+    let grown: Vec<NewPartitions<'_>> = topics.iter().map(|topic| NewPartitions::new(topic, 8)).collect();
+    let made = block_on(admin.create_partitions(&grown, &AdminOptions::new())).expect("an answer");
+    assert!(made.iter().all(Result::is_ok), "{made:?}");
 }
 
 /// A load consumes all of its posts, counts them right, and finds what it must; the audit says the same of its truth.

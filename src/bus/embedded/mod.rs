@@ -50,6 +50,7 @@ use crate::domain::Time;
 pub const FILE_NAME: &str = "log.redb";
 /// Locked while the log is open.
 const LOCK_NAME: &str = "log.lock";
+const CLAIM_NAME: &str = "run.lock";
 const UNFINISHED_NAME: &str = "log.redb.unfinished";
 
 /// Interval syncs are no closer than this.
@@ -107,6 +108,20 @@ pub struct TopicState {
     pub partitions: Vec<(u64, u64)>,
 }
 
+/// The right to run on a folder, for as long as this is kept. Commands that only read hold the log for a while
+/// without it: whoever has it and finds the log taken waits for them.
+pub struct Claim {
+    _held: File,
+}
+
+impl Claim {
+    /// `Taken` while another program runs on the folder, which is made if it is missing.
+    pub fn take(dir: &Path) -> Result<Claim, BusError> {
+        std::fs::create_dir_all(dir).map_err(|e| BusError::Fatal(format!("{}: {e}", dir.display())))?;
+        Ok(Claim { _held: hold(dir, CLAIM_NAME)? })
+    }
+}
+
 impl EmbeddedOptions {
     /// Four partitions, every commit synced, nothing expires, nothing is compacted, 64 MiB of pages.
     pub fn new(now: Arc<dyn Fn() -> Time + Send + Sync>) -> EmbeddedOptions {
@@ -130,7 +145,7 @@ impl Embedded {
     pub fn open(dir: &Path, options: EmbeddedOptions) -> Result<Embedded, BusError> {
         let failed = |e: &dyn Display| BusError::Fatal(format!("{}: {e}", dir.display()));
         std::fs::create_dir_all(dir).map_err(|e| failed(&e))?;
-        let held = hold(dir)?;
+        let held = hold(dir, LOCK_NAME)?;
         let file = dir.join(FILE_NAME);
         if !file.try_exists().map_err(|e| failed(&e))? {
             create(dir, &options)?;
@@ -236,10 +251,10 @@ impl Drop for Embedded {
     }
 }
 
-/// Locks the folder for as long as the file is open.
-fn hold(dir: &Path) -> Result<File, BusError> {
-    let failed = |e: std::io::Error| BusError::Fatal(format!("{}: {e}", dir.join(LOCK_NAME).display()));
-    let file = File::options().create(true).append(true).open(dir.join(LOCK_NAME)).map_err(failed)?;
+/// Locks the folder under a name for as long as the file is open.
+fn hold(dir: &Path, name: &str) -> Result<File, BusError> {
+    let failed = |e: std::io::Error| BusError::Fatal(format!("{}: {e}", dir.join(name).display()));
+    let file = File::options().create(true).append(true).open(dir.join(name)).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(taken(dir)),

@@ -250,6 +250,16 @@ fn a_successor_fences_and_recover_takes_the_name_back() {
 }
 
 #[test]
+fn who_only_reads_needs_no_claim_and_keeps_nobody_from_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let reading = Embedded::open(dir.path(), clock().options()).unwrap();
+    let claim = Claim::take(dir.path()).unwrap();
+    assert!(matches!(Claim::take(dir.path()), Err(BusError::Taken(_))));
+    drop((reading, claim));
+    Claim::take(dir.path()).unwrap();
+}
+
+#[test]
 fn a_second_opener_is_told_who_is_in_the_way() {
     let dir = tempfile::tempdir().unwrap();
     let bus = Embedded::open(dir.path(), clock().options()).unwrap();

@@ -32,6 +32,7 @@ mod transactions;
 mod worker;
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Display;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -74,11 +75,7 @@ struct Shared {
 impl Kafka {
     /// `properties`: librdkafka's, `bootstrap.servers` among them; `prefix`: `topics.prefix`. Connects on first use.
     pub fn new(properties: BTreeMap<String, String>, prefix: &str) -> Result<Kafka, BusError> {
-        let secure = properties.get("security.protocol").is_some_and(|value| value.to_lowercase().ends_with("ssl"));
-        if secure && !cfg!(feature = "tls") {
-            let why = "this build does not speak TLS; build it with --features tls";
-            return Err(BusError::Fatal(format!("bus.kafka.properties: security.protocol: {why}")));
-        }
+        check_properties(&properties)?;
         let clients = Clients::new(properties);
         let config = clients.reader(Isolation::Uncommitted);
         let ends = BaseConsumer::from_config_and_context(&config, Quiet::default());
@@ -102,7 +99,23 @@ impl Kafka {
     }
 }
 
+/// Whether this build's librdkafka knows the properties and can take their values; asks no broker.
+pub fn check_properties(properties: &BTreeMap<String, String>) -> Result<(), BusError> {
+    let refused = |why: &dyn Display| BusError::Misconfigured(format!("bus.kafka.properties: {why}"));
+    let secure = properties.get("security.protocol").is_some_and(|value| value.to_lowercase().ends_with("ssl"));
+    if secure && !cfg!(feature = "tls") {
+        return Err(refused(&"security.protocol: this build does not speak TLS; build it with --features tls"));
+    }
+    let config = Clients::new(properties.clone()).reader(Isolation::Uncommitted);
+    config.create_native_config().map(|_| ()).map_err(|why| refused(&refusal(&why)))
+}
+
 impl Shared {
+    /// How many partitions a topic had when it was first asked for.
+    fn known_partitions(&self, topic: &str) -> Option<u32> {
+        self.partitions.lock().unwrap_or_else(PoisonError::into_inner).get(topic).copied()
+    }
+
     /// A consumer of a group's name that never joins it.
     fn onlooker(&self, group: &str) -> Result<Arc<BaseConsumer<Quiet>>, BusError> {
         let mut onlookers = self.onlookers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -127,8 +140,8 @@ impl Bus for Kafka {
     }
 
     fn partitions(&self, topic: &str) -> Result<u32, BusError> {
-        if let Some(count) = self.shared.partitions.lock().unwrap_or_else(PoisonError::into_inner).get(topic) {
-            return Ok(*count);
+        if let Some(count) = self.shared.known_partitions(topic) {
+            return Ok(count);
         }
         let name = self.shared.names.physical(topic);
         let metadata = self.metadata(Some(&name))?;

@@ -78,13 +78,14 @@ impl TxProducer {
     }
 
     /// Adds a record to the open transaction, opening one if there is none.
-    pub fn send(&mut self, topic: &str, record: &OutRecord) -> Result<(), KafkaError> {
+    pub fn send(&mut self, topic: &str, record: &OutRecord, partition: Option<u32>) -> Result<(), KafkaError> {
         self.begin()?;
-        self.enqueue(topic, record)
+        self.enqueue(topic, record, partition)
     }
 
-    /// Sends a record: in the open transaction, or outside of any by a producer that has no identity.
-    pub fn enqueue(&mut self, topic: &str, record: &OutRecord) -> Result<(), KafkaError> {
+    /// Sends a record: in the open transaction, or outside of any by a producer that has no identity. `partition` is
+    /// for one that has a key and names none; `None` leaves it to librdkafka.
+    pub fn enqueue(&mut self, topic: &str, record: &OutRecord, partition: Option<u32>) -> Result<(), KafkaError> {
         let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
         for (key, value) in &record.headers {
             headers = headers.insert(Header { key, value: Some(value) });
@@ -93,11 +94,12 @@ impl TxProducer {
         out.key = record.key.as_deref();
         out.payload = record.value.as_deref();
         // A record without key goes to partition 0, on every bus; one with a key by its hash.
-        out.partition = match (record.partition, &record.key) {
-            (Some(partition), _) => Some(i32::try_from(partition).unwrap_or(i32::MAX)),
+        let partition = match (record.partition, &record.key) {
+            (Some(partition), _) => Some(partition),
             (None, None) => Some(0),
-            (None, Some(_)) => None,
+            (None, Some(_)) => partition,
         };
+        out.partition = partition.map(|partition| i32::try_from(partition).unwrap_or(i32::MAX));
         let deadline = Deadline::after(ROOM_WAIT);
         loop {
             match self.producer.send(out) {

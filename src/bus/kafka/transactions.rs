@@ -1,7 +1,7 @@
 //! The transactions of one worker: its producer on a thread of its own, so that the next batch is decided while the
 //! last one is committed.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -62,6 +62,8 @@ struct Shared {
     hopeless: Hopeless,
     /// The worker has another thread.
     abandoned: AtomicBool,
+    /// When the broker appended the last record that was delivered, in milliseconds since 1970; -1 until it was told.
+    appended_at: AtomicI64,
 }
 
 enum Request {
@@ -87,6 +89,7 @@ impl Line {
             over: AtomicBool::new(false),
             hopeless: Hopeless::default(),
             abandoned: AtomicBool::new(false),
+            appended_at: AtomicI64::new(-1),
         });
         let committer = Committer { config: config.clone(), name: name.to_owned(), shared: shared.clone() };
         std::thread::Builder::new()
@@ -115,14 +118,15 @@ impl Transactions {
     }
 
     /// Adds a record to the open transaction, opening one if there is none.
-    pub fn send(&mut self, topic: &str, record: &OutRecord) -> Result<(), BusError> {
+    /// `partition`: where a record goes that names none itself; `None` leaves it to librdkafka.
+    pub fn send(&mut self, topic: &str, record: &OutRecord, partition: Option<u32>) -> Result<(), BusError> {
         if self.committing.is_some() {
             return Err(BusError::Fatal("the commit before has not been answered yet".to_owned()));
         }
         self.line.shared.ensure_hope()?;
         let mut producer = self.line.shared.await_producer(ANSWER_WAIT);
         let producer = producer.as_mut().ok_or_else(no_identity)?;
-        producer.send(topic, record).map_err(|why| match why {
+        producer.send(topic, record, partition).map_err(|why| match why {
             // It would be no smaller the next time.
             KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge) => BusError::Fatal(format!(
                 "a record of {} bytes for {topic} is larger than message.max.bytes (and the topic's max.message.bytes)",
@@ -238,10 +242,8 @@ impl Transactions {
     }
 
     pub fn log_clock(&self) -> LogClock {
-        // The thread holds the producer while it commits; whoever asks then learns nothing new.
-        let producer = self.line.shared.producer.try_lock();
-        let at = producer.ok().and_then(|producer| producer.as_ref().and_then(TxProducer::appended_at));
-        LogClock::Told(at.map(Time))
+        let at = self.line.shared.appended_at.load(Ordering::Acquire);
+        LogClock::Told(Some(Time(at)).filter(|at| at.0 >= 0))
     }
 
     fn ask(&mut self, request: Request) -> Result<(), BusError> {
@@ -294,6 +296,9 @@ impl Committer {
             return;
         };
         let state = end(producer);
+        if let Some(at) = producer.appended_at() {
+            self.shared.appended_at.store(at, Ordering::Release);
+        }
         let known = matches!(state, CommitState::Committed | CommitState::Aborted);
         let renew = known && producer.is_suspect();
         if renew {

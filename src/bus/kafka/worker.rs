@@ -12,7 +12,7 @@ use super::positions::list_of;
 use super::transactions::Transactions;
 use crate::bus::{
     Budget, BusError, BusWorker, CommitState, LogClock, OutRecord, Polled, Position, RecordRef, TopicPartition,
-    WorkerSpec,
+    WorkerSpec, partition_of_key,
 };
 use crate::planted::{self, Bug};
 
@@ -47,6 +47,18 @@ impl KafkaWorker {
         }
     }
 
+    /// A topic that grew: what is in its new partitions, no watermark waits for and no catalogue knows.
+    fn ensure_known(&self, at: &TopicPartition) -> Result<(), BusError> {
+        match self.shared.known_partitions(&at.topic) {
+            Some(count) if at.partition >= count => Err(BusError::Fatal(format!(
+                "{} has partition {} now, and had {count} partitions when this program started: start all processes \
+                 anew, together",
+                at.topic, at.partition
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     fn member(&mut self) -> Result<&mut Member, BusError> {
         self.member.as_mut().ok_or_else(|| BusError::Fatal("this worker consumes nothing".to_owned()))
     }
@@ -59,7 +71,11 @@ impl BusWorker for KafkaWorker {
         wait: Duration,
         visit: &mut dyn FnMut(&TopicPartition, RecordRef<'_>),
     ) -> Result<Polled, BusError> {
-        self.member()?.poll(budget, wait, visit)
+        let polled = self.member()?.poll(budget, wait, visit)?;
+        if let Polled::Assigned(told) = &polled {
+            told.iter().try_for_each(|(at, _)| self.ensure_known(at))?;
+        }
+        Ok(polled)
     }
 
     fn resume_at(&mut self, positions: &[(TopicPartition, u64)]) -> Result<(), BusError> {
@@ -84,7 +100,9 @@ impl BusWorker for KafkaWorker {
 
     fn send(&mut self, record: &OutRecord) -> Result<(), BusError> {
         let topic = self.shared.names.physical(&record.topic);
-        self.transactions.send(&topic, record)
+        // By the count that everything else here goes by, whatever becomes of the topic meanwhile.
+        let known = record.key.as_deref().zip(self.shared.known_partitions(&record.topic));
+        self.transactions.send(&topic, record, known.map(|(key, count)| partition_of_key(key, count)))
     }
 
     fn start_commit(&mut self, positions: &[(TopicPartition, Position)]) -> Result<(), BusError> {

@@ -13,6 +13,7 @@ use super::super::worker::{Step, Worker};
 use super::*;
 use crate::bus::CommitState;
 use crate::bus::sim::Faults;
+use crate::domain::Span;
 
 type ToyWorker = Worker<Toy, Inline<ToyShard>>;
 
@@ -145,10 +146,21 @@ fn a_restore_is_the_fold_of_the_input_and_misses_nothing_below_an_open_transacti
         steps += 1;
         assert!(steps < 100, "it must wait for the open transaction");
     }
-    let stuck = restore.step(&mut *reader, Time(RESTORE_STALL_MS));
-    assert!(matches!(stuck, Err(RestoreFailure::Stalled { .. })), "{stuck:?}");
+    // A clock that jumps is no wait.
+    let mut now = Time(RESTORE_STALL_MS);
+    assert_eq!(restore.step(&mut *reader, now).unwrap(), Progress::Read(0));
+    let stuck = loop {
+        now = now.after(Span(1_000));
+        assert!(now < Time(3 * RESTORE_STALL_MS), "it must not wait for ever");
+        match restore.step(&mut *reader, now) {
+            Ok(read) => assert_eq!(read, Progress::Read(0)),
+            Err(stuck) => break stuck,
+        }
+    };
+    assert!(matches!(stuck, RestoreFailure::Stalled { .. }), "{stuck:?}");
+    assert!(now > Time(RESTORE_STALL_MS + RESTORE_STALL_MS / 2), "a minute of waiting, not of the clock");
     bus.end_foreign(foreign, false);
-    while restore.step(&mut *reader, Time(RESTORE_STALL_MS)).unwrap() != Progress::Done {}
+    while restore.step(&mut *reader, now).unwrap() != Progress::Done {}
     bus.set_faults(Faults::default());
     let (_, sums, seen) = expected(&committed(&bus, &input(0)));
     let shard = restore.into_shard();
@@ -203,6 +215,29 @@ fn a_partition_that_cannot_be_restored_keeps_nobody_else_waiting() {
     bus.set_leaderless(&changelog(0), false).unwrap();
     settle_all(&mut [&mut one, &mut two], Time(60_000));
     check_exactly_once(&bus, 2, "a partition could not be read for a while");
+    assert!(one.is_ready());
+}
+
+#[test]
+fn a_partition_that_an_open_transaction_holds_back_keeps_nobody_else_waiting() {
+    let bus = toy_bus(2, 1);
+    {
+        let mut before = worker(&bus, (0, 2));
+        for partition in 0..2 {
+            append(&bus, &input(partition), "a", "1");
+        }
+        settle(&mut before, Time(0));
+    }
+    let foreign = append_foreign(&bus, &changelog(0), "z", "99");
+    let mut one = worker(&bus, (0, 2));
+    for partition in 0..2 {
+        append(&bus, &input(partition), "a", "2");
+    }
+    settle(&mut one, Time(0));
+    assert_eq!((values(&bus, &output(0)).len(), values(&bus, &output(1)).len()), (1, 2));
+    bus.end_foreign(foreign, false);
+    settle(&mut one, Time(1));
+    check_exactly_once(&bus, 2, "a partition was held back for a while");
     assert!(one.is_ready());
 }
 

@@ -120,10 +120,15 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
         let Some(row) = due else { return Ok(false) };
         let State::Restoring(restore) = &mut row.state else { unreachable!("just matched") };
         match restore.step(&mut **reader, now) {
+            // Held back by an open transaction: the others are read before it is looked at again.
+            Ok(Progress::Read(0)) => {
+                row.failed = Some((0, now));
+                Ok(false)
+            }
             Ok(Progress::Read(records)) => {
                 row.failed = None;
                 stats.restored_records += records;
-                Ok(records > 0)
+                Ok(true)
             }
             Ok(Progress::Done) => {
                 row.failed = None;
