@@ -2,11 +2,12 @@
 //! committed in the same transaction as its records, so that a program that was killed goes on where it was.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use sha2::{Digest, Sha256};
 
 use crate::bus::{Bus, Position, TopicPartition};
@@ -38,6 +39,15 @@ pub struct Input {
 /// Waits until everything that was fed is decided and tells the stock; `None` if the program is to stop.
 pub type Settle<'a> = dyn FnMut() -> anyhow::Result<Option<Stock>> + 'a;
 
+/// How long standard input may keep still before what it said is committed, and the stop looked for.
+const STILL_MAX: Duration = Duration::from_millis(50);
+
+/// Lines of standard input that wait to be fed.
+const LINES_AHEAD_MAX: usize = 16;
+
+/// Hears how many bytes of an input are committed, and answers whether to go on.
+pub type OnBytes<'a> = dyn FnMut(u64) -> anyhow::Result<bool> + 'a;
+
 /// Appends an input's lines to partition 0 of its topic.
 pub struct Feeder<'a> {
     bus: &'a dyn Bus,
@@ -48,12 +58,16 @@ pub struct Feeder<'a> {
 impl Input {
     /// The part before `=` is a topic if it is one of `topics`; without it the topic is `tweets`.
     pub fn parse(text: &str, topics: &[&str]) -> Result<Input, String> {
+        const UNNAMED: &str = "tweets";
         let (topic, file) = match text.split_once('=') {
             Some((topic, file)) if topics.contains(&topic) => (topic, file),
             Some((topic, _)) if !Path::new(text).exists() => {
                 return Err(format!("--input {text}: \"{topic}\" is no input topic; there are {}", topics.join(", ")));
             }
-            _ => ("tweets", text),
+            _ if !topics.contains(&UNNAMED) => {
+                return Err(format!("--input {text}: name the topic, TOPIC={text}; there are {}", topics.join(", ")));
+            }
+            _ => (UNNAMED, text),
         };
         let path = (file != "-").then(|| PathBuf::from(file));
         if let Some(missing) = path.as_ref().filter(|path| !path.is_file()) {
@@ -78,18 +92,14 @@ impl<'a> Feeder<'a> {
     }
 
     /// Feeds an input to its end. `on_bytes` hears how far it came; it answers whether to go on.
-    pub fn feed(
-        &mut self,
-        input: &Input,
-        settle: &mut Settle<'_>,
-        on_bytes: &mut dyn FnMut(u64) -> bool,
-    ) -> anyhow::Result<()> {
+    pub fn feed(&mut self, input: &Input, settle: &mut Settle<'_>, on_bytes: &mut OnBytes<'_>) -> anyhow::Result<()> {
         match &input.path {
-            None => self.lines(input, Box::new(BufReader::new(std::io::stdin())), None, settle, on_bytes),
+            None => self.lines(input, Lines::piped(std::io::stdin())?, None, settle, on_bytes),
             Some(path) => {
                 let (file, place) = self.open(input, path).with_context(|| format!("--input {}", path.display()))?;
                 self.producer = Producer::in_group(self.bus, PRODUCER, &place.group)?;
-                self.lines(input, Box::new(BufReader::with_capacity(1 << 20, file)), Some(place), settle, on_bytes)
+                let lines = Lines::File(BufReader::with_capacity(1 << 20, file));
+                self.lines(input, lines, Some(place), settle, on_bytes)
             }
         }
     }
@@ -112,33 +122,32 @@ impl<'a> Feeder<'a> {
     fn lines(
         &mut self,
         input: &Input,
-        mut reader: Box<dyn BufRead>,
+        mut source: Lines,
         mut place: Option<Place>,
         settle: &mut Settle<'_>,
-        on_bytes: &mut dyn FnMut(u64) -> bool,
+        on_bytes: &mut OnBytes<'_>,
     ) -> anyhow::Result<()> {
         let mut done = place.as_ref().map_or(0, |place| place.offset);
         let (mut lines, mut bytes) = (0, 0);
         loop {
-            let mut line = Vec::new();
-            let read = reader.by_ref().take(LINE_BYTES_MAX + 1).read_until(b'\n', &mut line)?;
-            if read as u64 > LINE_BYTES_MAX {
-                bail!("the line at byte {done} of {} is longer than {LINE_BYTES_MAX} bytes", input.topic);
-            }
-            let record = without_line_end(&line);
+            let next = source.next().with_context(|| format!("the line at byte {done} of {}", input.topic))?;
+            let record = if let Next::Line(line) = &next { without_line_end(line) } else { &[] };
             let mut weight = self.pacing.weigh(&input.topic, record);
-            let waits = read > 0 && self.pacing.must_settle(&weight);
-            if lines > 0 && (read == 0 || waits || lines >= CHUNK_LINES_MAX || bytes >= CHUNK_BYTES_MAX) {
+            let waits = matches!(next, Next::Line(_)) && self.pacing.must_settle(&weight);
+            let is_full = lines >= CHUNK_LINES_MAX || bytes >= CHUNK_BYTES_MAX;
+            if lines > 0 && (waits || is_full || !matches!(next, Next::Line(_))) {
                 let positions = place.as_mut().map(|place| place.reach(done)).transpose()?;
                 self.producer.commit(positions.as_slice())?;
                 (lines, bytes) = (0, 0);
-                if !on_bytes(done) {
-                    return Ok(());
-                }
             }
-            if read == 0 {
+            if lines == 0 && !on_bytes(done)? {
                 return Ok(());
             }
+            let line = match &next {
+                Next::Line(line) => line,
+                Next::Still => continue,
+                Next::End => return Ok(()),
+            };
             if waits {
                 let Some(stock) = settle()? else { return Ok(()) };
                 self.pacing.look(&stock);
@@ -147,11 +156,66 @@ impl<'a> Feeder<'a> {
             }
             self.producer.send(&input.topic, Some(0), None, Some(record))?;
             self.pacing.count(weight);
-            done += read as u64;
-            bytes += read;
+            done += line.len() as u64;
+            bytes += line.len();
             lines += 1;
         }
     }
+}
+
+/// Where lines come from.
+enum Lines {
+    File(BufReader<File>),
+    /// Read by a thread of its own: whoever types may take his time, and a stop must not wait for him.
+    Piped(Receiver<std::io::Result<Vec<u8>>>),
+}
+
+enum Next {
+    /// With its end.
+    Line(Vec<u8>),
+    /// Nothing for [`STILL_MAX`].
+    Still,
+    End,
+}
+
+impl Lines {
+    fn piped(source: impl Read + Send + 'static) -> std::io::Result<Lines> {
+        let (said, heard) = sync_channel(LINES_AHEAD_MAX);
+        // It ends with its source, or with the program.
+        std::thread::Builder::new().name("stdin".to_owned()).spawn(move || {
+            let mut reader = BufReader::new(source);
+            loop {
+                let line = read_line(&mut reader);
+                let is_last = !matches!(&line, Ok(line) if !line.is_empty());
+                if said.send(line).is_err() || is_last {
+                    return;
+                }
+            }
+        })?;
+        Ok(Lines::Piped(heard))
+    }
+
+    fn next(&mut self) -> std::io::Result<Next> {
+        let line = match self {
+            Lines::File(reader) => read_line(reader)?,
+            Lines::Piped(lines) => match lines.recv_timeout(STILL_MAX) {
+                Ok(line) => line?,
+                Err(RecvTimeoutError::Timeout) => return Ok(Next::Still),
+                Err(RecvTimeoutError::Disconnected) => return Ok(Next::End),
+            },
+        };
+        Ok(if line.is_empty() { Next::End } else { Next::Line(line) })
+    }
+}
+
+/// The next line with its end; empty at the end of all.
+fn read_line(reader: &mut impl BufRead) -> std::io::Result<Vec<u8>> {
+    let mut line = Vec::new();
+    reader.take(LINE_BYTES_MAX + 1).read_until(b'\n', &mut line)?;
+    if line.len() as u64 > LINE_BYTES_MAX {
+        return Err(std::io::Error::new(ErrorKind::InvalidData, format!("is longer than {LINE_BYTES_MAX} bytes")));
+    }
+    Ok(line)
 }
 
 /// How far a file was fed: a position in the partition that it is fed into, of a group of the file's own. A cluster

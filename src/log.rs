@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::bus::embedded::Embedded;
+use crate::bus::embedded::{Claim, Embedded, EmbeddedOptions};
 use crate::bus::kafka::Kafka;
 use crate::bus::kafka::admin::{Admin, Wanted};
 use crate::bus::kafka::clients::RECORD_BYTES_MAX;
@@ -25,10 +25,45 @@ const TOMBSTONE_RETENTION_MS: u64 = 7 * DAY_MS;
 const OFFERS_LAG_MS: u64 = 30 * DAY_MS;
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
-/// Opens the log for running on it. `Taken`: another program holds the folder.
-pub fn open(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Arc<dyn Bus>, BusError> {
+/// A log, and the right to run on it.
+pub struct Running {
+    pub log: Arc<dyn Bus>,
+    /// Of the folder, where there is one.
+    _claim: Option<Claim>,
+}
+
+/// Opens the log for running on it. `Taken`: another program runs on the folder. While a command reads it, `again` is
+/// asked whether to try once more; `None` if not.
+pub fn open_to_run(
+    settings: &Settings,
+    clock: Arc<dyn Clock>,
+    mut again: impl FnMut() -> bool,
+) -> Result<Option<Running>, BusError> {
+    let claim = match settings.bus.kind {
+        BusKind::Embedded => Some(Claim::take(&settings.bus.embedded.dir)?),
+        BusKind::Kafka => None,
+    };
+    loop {
+        match open(settings, embedded_options(settings, clock.clone())) {
+            Err(BusError::Taken(_)) if claim.is_some() => {
+                if !again() {
+                    return Ok(None);
+                }
+            }
+            opened => return Ok(Some(Running { log: opened?, _claim: claim })),
+        }
+    }
+}
+
+/// Opens the log for a command that only reads. `Taken`: a program holds the folder.
+pub fn open_to_read(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Arc<dyn Bus>, BusError> {
+    // Whoever runs on the folder says by its groups what is not read yet; a command has none.
+    open(settings, EmbeddedOptions { retention: Vec::new(), ..embedded_options(settings, clock) })
+}
+
+fn open(settings: &Settings, embedded: EmbeddedOptions) -> Result<Arc<dyn Bus>, BusError> {
     Ok(match settings.bus.kind {
-        BusKind::Embedded => Arc::new(Embedded::open(&settings.bus.embedded.dir, embedded_options(settings, clock))?),
+        BusKind::Embedded => Arc::new(Embedded::open(&settings.bus.embedded.dir, embedded)?),
         BusKind::Kafka => {
             let kafka = open_kafka(settings)?;
             ensure_topics(&kafka, settings)?;

@@ -1,5 +1,8 @@
 //! `pay-by-tweet check`: what is wrong with a configuration is told with file, line, key and how to mend it.
 
+#[path = "check/commands.rs"]
+mod commands;
+
 use std::fs;
 
 use pay_by_tweet::cli::check::{CheckArgs, check};
@@ -383,6 +386,14 @@ fn a_missing_file_is_named() {
 
 fn second(id: &str, buy: &str, confirm: &str) -> String {
     GOOD_OFFER.replace("mug", id).replace("BuyMug", buy).replace("ConfirmMug", confirm)
+}
+
+#[test]
+fn a_property_that_the_client_does_not_know_is_named_without_a_broker() {
+    let properties = "[bus.kafka.properties]\n\"bootstrap.servers\" = \"nowhere:9092\"\n\"fetch.wait.max\" = \"1\"";
+    let (code, _, err) = run(&format!("[bus]\nkind = \"kafka\"\n{properties}"), GOOD_OFFER, &[]);
+    assert_eq!(code, 78, "{err}");
+    assert!(err.contains("bus.kafka.properties") && err.contains("fetch.wait.max"), "{err}");
 }
 
 /// Checks that exactly this is said. `C`, `O` and `D` stand for the configuration, the offers and their folder.

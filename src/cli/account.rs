@@ -48,7 +48,7 @@ pub fn account(args: &AccountArgs) -> Outcome {
         eprintln!("pay-by-tweet: nothing is remembered of {id}");
         return Ok(ExitCode::FAILURE);
     }
-    super::print(&serde_json::to_string_pretty(&body)?);
+    super::print(&serde_json::to_string_pretty(&body)?)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -64,7 +64,7 @@ pub fn offers(args: &OffersArgs) -> Outcome {
         views.sort_by(|a, b| a.offer.terms.offer.cmp(&b.offer.terms.offer));
         Ok(offers_json(&views))
     })?;
-    super::print(&serde_json::to_string_pretty(&body)?);
+    super::print(&serde_json::to_string_pretty(&body)?)?;
     Ok(ExitCode::SUCCESS)
 }
 

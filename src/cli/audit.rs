@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::{Misconfigured, Outcome};
+use super::{Misconfigured, Outcome, Unjudged};
 use crate::audit::log::{BusSource, Options, Report, Source, audit};
 use crate::audit::story::{STORIES_MAX, Story, stories};
 use crate::audit::{CutError, OfferTally, Seen, Violation};
@@ -44,16 +44,25 @@ pub struct AuditArgs {
     config: super::ConfigArg,
 }
 
+/// Exits with 0 or 1 by the verdict; whatever comes to none ends otherwise.
 pub fn run(args: &AuditArgs) -> Outcome {
     let settings = super::settings(args.config.config.as_deref())?;
+    judged(args, &settings).map_err(|error| match error.downcast::<Misconfigured>() {
+        Ok(error) => error.into(),
+        Err(other) if matches!(other.downcast_ref(), Some(BusError::Misconfigured(_))) => other,
+        Err(other) => Unjudged(other).into(),
+    })
+}
+
+fn judged(args: &AuditArgs, settings: &Settings) -> Outcome {
     if let Some(truth) = args.truth.as_ref().filter(|truth| !truth.is_file()) {
         return Err(Misconfigured(format!("--truth: there is no file {}", truth.display())).into());
     }
-    match super::tap::open_log(&settings) {
-        Ok(log) => judge(args, &settings, &mut BusSource::new(&*log)?),
+    match super::tap::open_log(settings) {
+        Ok(log) => judge(args, settings, &mut BusSource::new(&*log)?),
         Err(BusError::Taken(taken)) => {
             let endpoint = read_endpoint(&settings.bus.embedded.dir)?.ok_or(Misconfigured(taken))?;
-            judge(args, &settings, &mut RemoteSource { endpoint })
+            judge(args, settings, &mut RemoteSource { endpoint })
         }
         Err(other) => Err(other.into()),
     }
@@ -72,7 +81,7 @@ fn judge(args: &AuditArgs, settings: &Settings, source: &mut dyn Source) -> Outc
         Err(other) => other,
     })?;
     let stories = stories(source, &report)?;
-    super::print(&if args.json { json_of(&report, &stories).to_string() } else { text_of(&report, &stories) });
+    super::print(&if args.json { json_of(&report, &stories).to_string() } else { text_of(&report, &stories) })?;
     Ok(if report.found == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::bus::kafka::admin::Admin;
+use crate::bus::kafka::check_properties;
 use crate::bus::{Budget, Bus, BusError, Reader, TopicPartition};
 use crate::config::{BusKind, ConfigErrors, Settings};
 use crate::log::{ensure_topics, inputs, open_kafka};
@@ -29,9 +30,7 @@ pub const EXIT_UNAVAILABLE: u8 = 69;
 
 /// Runs the command with the process's environment and output.
 pub fn run(args: &CheckArgs) -> ExitCode {
-    // A variable that is not UTF-8 can't be one of ours with a good value; its lossy text is refused with its name.
-    let env = std::env::vars_os().map(|(name, text)| (lossy(&name), lossy(&text)));
-    match check(args, env, &mut io::stdout(), &mut io::stderr()) {
+    match check(args, super::environment(), &mut io::stdout(), &mut io::stderr()) {
         Ok(code) => ExitCode::from(code),
         Err(_) => ExitCode::FAILURE,
     }
@@ -47,6 +46,10 @@ pub fn check(
 ) -> io::Result<u8> {
     match checked(args.config.as_deref(), env) {
         Ok((settings, offers)) => {
+            if let (BusKind::Kafka, Err(why)) = (settings.bus.kind, check_properties(&settings.bus.kafka_properties)) {
+                writeln!(err, "{why}")?;
+                return Ok(EXIT_CONFIG);
+            }
             let file =
                 settings.file.as_deref().map_or("the built-in defaults".into(), |path| path.display().to_string());
             let from = settings.offers_file.as_deref();
@@ -118,8 +121,4 @@ fn ensure_readable(reader: &mut dyn Reader, all: &[TopicPartition]) -> Result<()
     }
     reader.rest();
     Ok(())
-}
-
-fn lossy(text: &std::ffi::OsStr) -> String {
-    text.to_string_lossy().into_owned()
 }

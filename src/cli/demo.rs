@@ -47,9 +47,9 @@ pub fn run(
     launch: impl FnOnce(&DemoOptions) -> anyhow::Result<Report>,
 ) -> anyhow::Result<ExitCode> {
     let options = options(args, settings)?;
-    super::print(&format!("demo: seed {}, {} virtual seconds per second", options.seed, options.speed));
+    super::print(&format!("demo: seed {}, {} virtual seconds per second", options.seed, options.speed))?;
     let report = launch(&options)?;
-    Ok(ended(&report))
+    ended(&report)
 }
 
 /// Plays until SIGINT or SIGTERM, or for as long as `--for` says, and then ends as [`run()`] does; `launch` wires the
@@ -59,13 +59,13 @@ pub fn play(
     settings: &Settings,
     launch: impl FnOnce(&DemoOptions) -> anyhow::Result<Option<Report>>,
 ) -> anyhow::Result<ExitCode> {
-    Ok(launch(&options(args, settings)?)?.map_or(ExitCode::SUCCESS, |report| ended(&report)))
+    launch(&options(args, settings)?)?.map_or(Ok(ExitCode::SUCCESS), |report| ended(&report))
 }
 
 /// Prints the table.
-fn ended(report: &Report) -> ExitCode {
-    super::print(format!("\n{report}").trim_end());
-    if report.is_as_scripted() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+fn ended(report: &Report) -> super::Outcome {
+    super::print(format!("\n{report}").trim_end())?;
+    Ok(if report.is_as_scripted() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Tells progress on standard error, if a person looks at it.
@@ -103,6 +103,7 @@ fn options(args: &DemoArgs, settings: &Settings) -> anyhow::Result<DemoOptions> 
         freeze_tag: settings.service.freeze_tag.clone(),
         confirm_window: settings.account.confirm_window,
         reply_grace: settings.account.reply_grace,
+        lateness_max: settings.time.lateness_max,
     })
 }
 

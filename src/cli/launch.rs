@@ -66,7 +66,7 @@ fn play(settings: &Settings, options: &DemoOptions) -> anyhow::Result<Option<Rep
     let state =
         http::HttpState { open: true, events, play: Some(player), ..super::run::http_state(settings, &launched.app)? };
     let server = http::serve(settings.http.listen, state).map_err(|error| Misconfigured(error.to_string()))?;
-    super::print(&format!("The demo is at http://{}/ (stop it with Ctrl-C)", server.addr()));
+    super::print(&format!("The demo is at http://{}/ (stop it with Ctrl-C)", server.addr()))?;
     let played = demo::play(&launched, options, &offers, &desk, &mut tell);
     server.stop();
     launched.stop(settings)?;

@@ -14,11 +14,12 @@ use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::demo::duration;
 use super::{Misconfigured, Outcome};
 use crate::app::{App, StageSet};
-use crate::bus::{Bus, BusError};
+use crate::bus::Bus;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{BusKind, Settings};
 use crate::domain::{SourceId, Span};
 use crate::load::{self, Backlog, Bounds, Finished, Moment, Options, Phase, Program, Progress, Shape, may_load};
+use crate::log::Running;
 use crate::screen::setup::Topology;
 
 #[derive(clap::Args, Clone, Debug)]
@@ -84,16 +85,16 @@ pub fn run(args: &LoadArgs) -> Outcome {
     }
     let options = options(args, &settings)?;
     if args.dry_run {
-        return Ok(dry_run(&options, settings.topics.partitions));
+        return dry_run(&options, settings.topics.partitions);
     }
+    let truth_file = args.truth.as_deref().map(Unfinished::create).transpose()?;
+    let json_file = args.json.as_deref().map(Unfinished::create).transpose()?;
     let stopped = super::run::stop_flag()?;
     let clock = Arc::new(SystemClock);
-    let log = match crate::log::open(&settings, clock.clone()) {
-        Ok(log) => log,
-        Err(BusError::Taken(taken)) => return Err(Misconfigured(taken).into()),
-        Err(other) => return Err(other.into()),
+    let Some(Running { log, .. }) = &super::run::open(&settings, clock.clone(), &stopped)? else {
+        return Ok(ExitCode::FAILURE);
     };
-    if !may_load(&*log, &options.topic)? {
+    if !may_load(&**log, &options.topic)? {
         let elsewhere = match settings.bus.kind {
             BusKind::Embedded => "another bus.embedded.dir",
             BusKind::Kafka => "another topics.prefix",
@@ -102,17 +103,15 @@ pub fn run(args: &LoadArgs) -> Outcome {
     }
     let bar = bar();
     let start = || launch(&settings, log.clone(), clock.clone(), stopped);
-    let finished = load::run(&*log, &*clock, &options, start, &mut |progress| tell(&bar, progress));
+    let finished = load::run(&**log, &*clock, &options, start, &mut |progress| tell(&bar, progress));
     bar.finish_and_clear();
     let Finished { report, truth, program } = finished?;
+    // Whatever has troubles now, the rest of what the load was for is told first.
+    super::print(report.to_string().trim_end())?;
+    let truth = truth_file.map_or(Ok(()), |file| file.write(|out| truth.write(options.network, out)));
+    let json = json_file.map_or(Ok(()), |file| file.write(|out| Ok(serde_json::to_writer_pretty(out, &report)?)));
     program.app.stop(settings.shutdown_timeout)?;
-    if let Some(path) = &args.truth {
-        written(path, |out| truth.write(options.network, out))?;
-    }
-    if let Some(path) = &args.json {
-        written(path, |out| Ok(serde_json::to_writer_pretty(out, &report)?))?;
-    }
-    super::print(report.to_string().trim_end());
+    truth.and(json)?;
     Ok(if report.is_as_expected() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -168,7 +167,7 @@ impl Program for Launched {
     }
 }
 
-fn dry_run(options: &Options, partitions: u32) -> ExitCode {
+fn dry_run(options: &Options, partitions: u32) -> Outcome {
     let now = Moment(SystemClock.now().0 * 1000);
     let run = load::dry_run(options, partitions, now, &mut |_| {});
     let (posts, bytes, seconds) = (run.counts.posts, run.counts.bytes, run.cpu_seconds.max(0.01));
@@ -179,21 +178,35 @@ fn dry_run(options: &Options, partitions: u32) -> ExitCode {
         run.cpu_seconds,
         posts as f64 / seconds,
         bytes as f64 / 1e6 / seconds,
-    ));
-    ExitCode::SUCCESS
+    ))?;
+    Ok(ExitCode::SUCCESS)
 }
 
-/// Writes a file by way of another one, so that nobody reads half of it.
-fn written(path: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> anyhow::Result<()> {
-    let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(".unfinished");
-    let all = || {
-        let mut out = BufWriter::new(File::create(&unfinished)?);
-        write(&mut out)?;
-        out.into_inner()?.sync_all()?;
-        std::fs::rename(&unfinished, path)
-    };
-    all().with_context(|| path.display().to_string())
+/// A file that is written by way of another one, so that nobody reads half of it; made before a long load, so that one
+/// that can't be is told at once.
+struct Unfinished<'a> {
+    path: &'a Path,
+    beside: PathBuf,
+    file: File,
+}
+
+impl Unfinished<'_> {
+    fn create(path: &Path) -> anyhow::Result<Unfinished<'_>> {
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(".unfinished");
+        let file = File::create(&beside).map_err(|error| Misconfigured(format!("{}: {error}", path.display())))?;
+        Ok(Unfinished { path, beside: beside.into(), file })
+    }
+
+    fn write(self, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> anyhow::Result<()> {
+        let all = || {
+            let mut out = BufWriter::new(self.file);
+            write(&mut out)?;
+            out.into_inner()?.sync_all()?;
+            std::fs::rename(&self.beside, self.path)
+        };
+        all().with_context(|| self.path.display().to_string())
+    }
 }
 
 /// Drawn on a terminal only.

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::bus::BusError;
 use crate::config::{ConfigErrors, LogFormat, Settings};
 
 pub mod account;
@@ -20,7 +21,7 @@ pub mod simulate;
 pub mod tap;
 pub mod topics;
 
-pub use check::EXIT_CONFIG;
+pub use check::{EXIT_CONFIG, EXIT_UNAVAILABLE};
 
 #[derive(Parser)]
 #[command(name = "pay-by-tweet", version, about = "Buying by tweet: tweets in, payments and orders out, exactly once")]
@@ -63,6 +64,11 @@ pub type Outcome = anyhow::Result<ExitCode>;
 #[error("{0}")]
 pub struct Misconfigured(pub String);
 
+/// An error that ends with [`EXIT_UNAVAILABLE`]: where 1 is a verdict, what came to none must end otherwise.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:#}")]
+pub struct Unjudged(pub anyhow::Error);
+
 impl Cli {
     pub fn run(self) -> ExitCode {
         let outcome = match self.command {
@@ -80,20 +86,38 @@ impl Cli {
         };
         outcome.unwrap_or_else(|error| {
             eprintln!("pay-by-tweet: {error:#}");
-            let misconfigured = error.downcast_ref::<Misconfigured>().is_some() || error.is::<ConfigErrors>();
-            ExitCode::from(if misconfigured { EXIT_CONFIG } else { 1 })
+            let by_bus = matches!(error.downcast_ref(), Some(BusError::Misconfigured(_)));
+            let misconfigured = by_bus || error.is::<Misconfigured>() || error.is::<ConfigErrors>();
+            let code = if error.is::<Unjudged>() { EXIT_UNAVAILABLE } else { 1 };
+            ExitCode::from(if misconfigured { EXIT_CONFIG } else { code })
         })
     }
 }
 
 /// Loads the settings of `--config`, the environment included.
 pub fn settings(config: Option<&Path>) -> anyhow::Result<Settings> {
-    Ok(Settings::load(config, std::env::vars())?)
+    Ok(Settings::load(config, environment())?)
 }
 
-/// Prints a text. A reader that has left (`| head`) is no failure.
-pub fn print(text: &str) {
-    let _ = writeln!(std::io::stdout().lock(), "{text}");
+/// The environment. A variable that is not UTF-8 can't be one of ours with a good value: its lossy text is refused with
+/// its name, and somebody else's is passed over.
+pub fn environment() -> impl Iterator<Item = (String, String)> {
+    let text = |os: std::ffi::OsString| os.to_string_lossy().into_owned();
+    std::env::vars_os().map(move |(name, value)| (text(name), text(value)))
+}
+
+/// Prints a text. A reader that has left (`| head`) is no failure; a disk that is full is.
+pub fn print(text: &str) -> anyhow::Result<()> {
+    reader_left(writeln!(std::io::stdout().lock(), "{text}")).map(|_| ())
+}
+
+/// Whether a write to standard output found nobody there any more; other failures are failures.
+pub fn reader_left(written: std::io::Result<()>) -> anyhow::Result<bool> {
+    match written {
+        Ok(()) => Ok(false),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(true),
+        Err(error) => Err(anyhow::Error::from(error).context("standard output")),
+    }
 }
 
 /// Logs to standard error, as `log.*` says; the first call counts.

@@ -17,6 +17,7 @@ use crate::clock::SystemClock;
 use crate::config::{BusKind, IdleBy, Settings};
 use crate::domain::{SourceId, Span};
 use crate::feed::{Feeder, Input, LOOK_EVERY};
+use crate::log::Running;
 use crate::pacing::Pacing;
 use crate::screen::setup::Topology;
 use crate::screen::side::SIDE_INPUTS;
@@ -45,26 +46,40 @@ pub fn run(args: &RunArgs) -> Outcome {
     }
     let stopped = stop_flag()?;
     let clock = Arc::new(SystemClock);
-    let log = match crate::log::open(&settings, clock.clone()) {
-        Ok(log) => log,
-        Err(BusError::Taken(taken)) => return Err(Misconfigured(taken).into()),
-        Err(other) => return Err(other.into()),
-    };
-    let topology = topology(&*log, &settings, &inputs)?;
+    let Some(Running { log, .. }) = &open(&settings, clock.clone(), &stopped)? else { return Ok(ExitCode::SUCCESS) };
+    let topology = topology(&**log, &settings, &inputs)?;
     let app = App::start(&settings, log.clone(), clock, topology, stages)?;
     let (server, endpoint) = serve(&settings, &app, !inputs.is_empty())?;
     tracing::info!(http = %server.addr(), bus = ?settings.bus.kind, "running");
     let outcome = if inputs.is_empty() { wait(&app, &stopped) } else { feed(&app, &settings, &inputs, &stopped) };
+    // Whoever asks meanwhile hears that nothing is ready any more.
+    let stopped = app.stop(settings.shutdown_timeout);
     server.stop();
     drop(endpoint);
     // What ended the run is told even where the stop has troubles of its own.
-    let stopped = app.stop(settings.shutdown_timeout);
     if let (Err(_), Err(late)) = (&outcome, &stopped) {
         tracing::warn!("{late}");
     }
     outcome?;
     stopped?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The log to run on, as soon as no command reads it; `None` if the program was stopped before.
+pub fn open(settings: &Settings, clock: Arc<SystemClock>, stopped: &AtomicBool) -> anyhow::Result<Option<Running>> {
+    const LOOK_EVERY: Duration = Duration::from_millis(20);
+    let mut told = false;
+    let again = || {
+        if !std::mem::replace(&mut told, true) {
+            tracing::warn!(dir = %settings.bus.embedded.dir.display(), "waiting for a command that reads the folder");
+        }
+        std::thread::sleep(LOOK_EVERY);
+        !stopped.load(Ordering::Acquire)
+    };
+    crate::log::open_to_run(settings, clock, again).map_err(|error| match error {
+        BusError::Taken(taken) => Misconfigured(taken).into(),
+        other => other.into(),
+    })
 }
 
 fn inputs_of(args: &RunArgs, settings: &Settings) -> anyhow::Result<Vec<Input>> {
@@ -145,11 +160,17 @@ pub fn http_state(settings: &Settings, app: &App) -> anyhow::Result<http::HttpSt
 fn wait(app: &App, stopped: &AtomicBool) -> anyhow::Result<()> {
     const LOOK_EVERY: Duration = Duration::from_millis(100);
     while !stopped.load(Ordering::Acquire) {
-        if let Some(failure) = app.failure(LOOK_EVERY) {
-            bail!("{}: {}", failure.worker, failure.why);
-        }
+        check(app, LOOK_EVERY)?;
     }
     Ok(())
+}
+
+/// Fails with the first worker that failed, or fails within `wait`.
+fn check(app: &App, wait: Duration) -> anyhow::Result<()> {
+    match app.failure(wait) {
+        Some(failure) => bail!("{}: {}", failure.worker, failure.why),
+        None => Ok(()),
+    }
 }
 
 /// Feeds each input to its end, waits until it is screened, and at last until everything is consumed.
@@ -163,7 +184,8 @@ fn feed(app: &App, settings: &Settings, inputs: &[Input], stopped: &AtomicBool) 
         bar.set_message(input.topic.clone());
         feeder.feed(input, &mut settle, &mut |bytes| {
             bar.set_position(before + bytes);
-            !stopped.load(Ordering::Acquire)
+            check(app, Duration::ZERO)?;
+            Ok(!stopped.load(Ordering::Acquire))
         })?;
         before += input.bytes().unwrap_or_default();
         let at = TopicPartition::new(&input.topic, 0);
@@ -206,9 +228,7 @@ fn until(app: &App, stopped: &AtomicBool, mut done: impl FnMut() -> Result<bool,
         if stopped.load(Ordering::Acquire) {
             return Ok(false);
         }
-        if let Some(failure) = app.failure(LOOK_EVERY) {
-            bail!("{}: {}", failure.worker, failure.why);
-        }
+        check(app, LOOK_EVERY)?;
     }
 }
 

@@ -27,6 +27,6 @@ pub fn run(args: &SchemaArgs) -> Outcome {
             }
         },
     };
-    super::print(&text);
+    super::print(&text)?;
     Ok(ExitCode::SUCCESS)
 }

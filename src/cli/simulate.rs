@@ -85,16 +85,16 @@ fn run_kills(args: &SimulateArgs, trials: u64, base: &Settings) -> super::Outcom
     let bar = progress(mistakes.len() as u64);
     let kills = hunt.run(&mistakes, base, &mut |_| bar.inc(1));
     bar.finish_and_clear();
-    super::print("| mistake | seeds, median | each | broken |\n|---|---|---|---|");
+    super::print("| mistake | seeds, median | each | broken |\n|---|---|---|---|")?;
     for kill in &kills {
         let count = |seeds: Option<u64>| seeds.map_or_else(|| format!("> {}", args.seeds), |n| n.to_string());
         let each: Vec<String> = kill.seeds.iter().copied().map(count).collect();
         let invariants: Vec<&str> = kill.invariants.iter().map(String::as_str).collect();
         let (name, median) = (kill.mistake.name(), count(kill.median()));
-        super::print(&format!("| {name} | {median} | {} | {} |", each.join(", "), invariants.join(", ")));
+        super::print(&format!("| {name} | {median} | {} | {} |", each.join(", "), invariants.join(", ")))?;
     }
     let survivors = kills.iter().filter(|kill| kill.median().is_none()).count();
-    super::print(&format!("{} mistakes, {survivors} not noticed", kills.len()));
+    super::print(&format!("{} mistakes, {survivors} not noticed", kills.len()))?;
     Ok(if survivors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -107,13 +107,13 @@ fn run_one(args: &SimulateArgs, seed: u64, base: &Settings) -> super::Outcome {
     let stopwatch = Stopwatch::start();
     let outcome = run_caught(&plan, args.trace && !args.shrink);
     let seconds = stopwatch.seconds();
-    outcome.trace.iter().for_each(|trace| super::print(trace.trim_end()));
+    outcome.trace.iter().try_for_each(|trace| super::print(trace.trim_end()))?;
     if args.shrink && !outcome.broken.is_empty() {
-        print_shrunk(&plan);
+        print_shrunk(&plan)?;
     }
     let summary = summary_of(&outcome);
-    tell(args, &summary, seconds);
-    super::print(&format!("fingerprint {:016x}, {} turns", outcome.fingerprint, outcome.turns));
+    tell(args, &summary, seconds)?;
+    super::print(&format!("fingerprint {:016x}, {} turns", outcome.fingerprint, outcome.turns))?;
     Ok(exit_code(&summary))
 }
 
@@ -129,9 +129,9 @@ fn run_many(args: &SimulateArgs, base: &Settings) -> super::Outcome {
         bar.inc(1);
     });
     bar.finish_and_clear();
-    tell(args, &summary, stopwatch.seconds());
+    tell(args, &summary, stopwatch.seconds())?;
     if let (true, Some(failure)) = (args.shrink, summary.failures.first()) {
-        print_shrunk(&mix(args).plan(failure.seed, base));
+        print_shrunk(&mix(args).plan(failure.seed, base))?;
     }
     Ok(exit_code(&summary))
 }
@@ -153,10 +153,10 @@ fn progress(seeds: u64) -> ProgressBar {
     style.map(|style| bar.clone().with_style(style)).unwrap_or(bar)
 }
 
-fn print_shrunk(plan: &Plan) {
-    let Some(shrunk) = shrink(plan, &mut |step| eprintln!("{step}")) else { return };
+fn print_shrunk(plan: &Plan) -> anyhow::Result<()> {
+    let Some(shrunk) = shrink(plan, &mut |step| eprintln!("{step}")) else { return Ok(()) };
     let again = run_caught(&shrunk.plan, true);
-    again.trace.iter().for_each(|trace| super::print(trace.trim_end()));
+    again.trace.iter().try_for_each(|trace| super::print(trace.trim_end()))?;
     let plan = &shrunk.plan;
     super::print(&format!(
         "smallest history after {} runs: {} turns of trouble, kinds {:?}, accounts {:?}",
@@ -164,7 +164,7 @@ fn print_shrunk(plan: &Plan) {
         plan.turns_max,
         plan.kinds.names(),
         plan.people.keep
-    ));
+    ))
 }
 
 fn summary_of(outcome: &Outcome) -> Summary {
@@ -172,7 +172,7 @@ fn summary_of(outcome: &Outcome) -> Summary {
     Summary { seeds: 1, counts: outcome.counts.clone(), failures: failures.collect() }
 }
 
-fn tell(args: &SimulateArgs, summary: &Summary, seconds: f64) {
+fn tell(args: &SimulateArgs, summary: &Summary, seconds: f64) -> anyhow::Result<()> {
     if args.json {
         let failures = summary.failures.iter().map(|failure| Failed {
             seed: failure.seed,
@@ -182,18 +182,17 @@ fn tell(args: &SimulateArgs, summary: &Summary, seconds: f64) {
         });
         let report =
             Report { seeds: summary.seeds, seconds, counts: summary.counts.rows(), failures: failures.collect() };
-        super::print(&serde_json::to_string_pretty(&report).expect("a report is plain data"));
-        return;
+        return super::print(&serde_json::to_string_pretty(&report)?);
     }
     for Failure { seed, broken } in &summary.failures {
-        super::print(&format!("seed {seed} broke {}: {}\n  {}", broken.invariant, broken.what, replay_line(*seed)));
+        super::print(&format!("seed {seed} broke {}: {}\n  {}", broken.invariant, broken.what, replay_line(*seed)))?;
     }
     let per_second = summary.seeds as f64 / seconds.max(f64::MIN_POSITIVE);
-    super::print(&format!("{} seeds in {seconds:.1} s ({per_second:.1} a second)", summary.seeds));
+    super::print(&format!("{} seeds in {seconds:.1} s ({per_second:.1} a second)", summary.seeds))?;
     for Count { name, total } in summary.counts.rows() {
-        super::print(&format!("{name:>16} {total}"));
+        super::print(&format!("{name:>16} {total}"))?;
     }
-    super::print(&format!("{} seeds failed", summary.failures.len()));
+    super::print(&format!("{} seeds failed", summary.failures.len()))
 }
 
 #[cfg(feature = "planted")]

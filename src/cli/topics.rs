@@ -64,7 +64,7 @@ fn create(settings: &Settings, replication: Option<u16>) -> Outcome {
         "{} topics made, {} were there; first positions of {positions} partitions set",
         created.made.len(),
         created.there.len()
-    ));
+    ))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -90,15 +90,53 @@ fn describe(settings: &Settings) -> Outcome {
         for (name, value) in &one.settings {
             let has =
                 settings.get(&one.topic).and_then(|of_topic| of_topic.get(*name)).map_or("nothing", String::as_str);
-            let same = has == value;
-            differs |= !same;
+            let is_good = suffices(name, has, value);
+            differs |= !is_good;
             write!(text, ", {name}={has}")?;
-            if !same {
-                write!(text, " (should be {value})")?;
+            if !is_good {
+                let least = if is_least(name) { "at least " } else { "" };
+                write!(text, " (should be {least}{value})")?;
             }
         }
         writeln!(text)?;
     }
-    super::print(text.trim_end());
+    super::print(text.trim_end())?;
     Ok(if differs { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Settings of which more is as good.
+fn is_least(name: &str) -> bool {
+    ["retention.ms", "delete.retention.ms", "min.compaction.lag.ms", "max.message.bytes"].contains(&name)
+}
+
+/// Whether what a topic has is what the program needs. A retention of -1 has no end.
+fn suffices(name: &str, has: &str, value: &str) -> bool {
+    let number = |text: &str| text.parse::<i64>().ok();
+    let is_more = || match (number(has), number(value)) {
+        (Some(-1), Some(_)) => name == "retention.ms",
+        (Some(has), Some(least)) => has >= least,
+        _ => false,
+    };
+    has == value || (is_least(name) && is_more())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::suffices;
+
+    #[test]
+    fn more_of_what_is_needed_is_as_good() {
+        for (name, has, good) in [
+            ("retention.ms", "604800000", true),
+            ("retention.ms", "1209600000", true),
+            ("retention.ms", "-1", true),
+            ("retention.ms", "604799999", false),
+            ("retention.ms", "nothing", false),
+            ("delete.retention.ms", "-1", false),
+            ("message.timestamp.type", "604800001", false),
+        ] {
+            assert_eq!(suffices(name, has, "604800000"), good, "{name}={has}");
+        }
+        assert!(!suffices("cleanup.policy", "delete", "compact"));
+    }
 }
