@@ -4,6 +4,8 @@
 
 #[path = "browser/driver.rs"]
 mod driver;
+#[path = "browser/parts.rs"]
+mod parts;
 #[path = "browser/program.rs"]
 mod program;
 
@@ -46,6 +48,8 @@ fn the_page_does_what_it_shows() {
     timed("the_keyboard_is_enough", &the_keyboard_is_enough);
     timed("operators_see_the_pipeline", &operators_see_the_pipeline);
     timed("everybody_can_read_it", &everybody_can_read_it);
+    timed("tables_and_plots_draw_what_they_are_told", &parts::tables_and_plots_draw_what_they_are_told);
+    timed("a_demo_in_the_open_wants_a_key", &|browser, _| parts::a_demo_in_the_open_wants_a_key(browser));
     timed("the_running_service_wants_a_key_and_is_waited_for", &|browser, _| {
         the_running_service_wants_a_key_and_is_waited_for(browser);
     });
@@ -276,32 +280,52 @@ fn everybody_can_read_it(browser: &Browser, demo: &Program) {
 
 fn the_running_service_wants_a_key_and_is_waited_for(browser: &Browser) {
     let dir = tempfile::tempdir().expect("a temporary folder");
-    let run = Program::run(dir.path(), "the operator's token", 0);
+    let keyless = tempfile::tempdir().expect("a temporary folder");
+    let run = Program::run(keyless.path(), None, 0);
+    browser.goto(&run.url);
+    ask_for_an_account(browser);
+    // There is no token that could be right: the dialog says so.
+    browser.until("it says why", "/set http.token_file/.test(document.querySelector('#key').innerText)");
+    browser.goto("about:blank");
+    drop(run);
+    browser.console();
+    let run = Program::run(dir.path(), Some("the operator's token"), 0);
     browser.goto(&run.url);
     browser.until("it operates", "!document.querySelector('#operate').hidden && document.querySelector('#tiles dd')");
     assert_eq!(browser.script("return document.querySelector('#tab-play').hidden"), true);
     browser.until("the stages", "/ready/.test(document.querySelector('#tiles').innerText)");
     no_error_on_the_console(browser);
-    browser.script("document.querySelector('#account').focus()");
-    browser.press(&["7", "\u{e007}"]);
-    browser.until("it asks for a key", "document.querySelector('#key').open");
+    ask_for_an_account(browser);
     browser.shot("run-key-light");
-    for key in "the operator's token".chars() {
-        browser.press(&[&key.to_string()]);
-    }
-    browser.press(&["\u{e007}"]);
+    enter_key(browser, "guessed");
+    browser.until("it was wrong", "/token is wrong/.test(document.querySelector('#key').innerText)");
+    enter_key(browser, "the operator's token");
     nothing_slipped_through(browser);
     browser.until("it answers", "/No purchase of this account/.test(document.querySelector('#found').innerText)");
     browser.script("sessionStorage.clear()");
     let url = run.url.clone();
     drop(run);
     browser.until("it says so", "/reconnecting/.test(document.querySelector('#state').innerText)");
-    let again = Program::run(dir.path(), "the operator's token", port_of(&url));
+    let again = Program::run(dir.path(), Some("the operator's token"), port_of(&url));
     browser.until("it comes back", "document.querySelector('#state').innerText === 'live'");
     browser.goto("about:blank");
     drop(again);
     // Chromium tells of requests that nobody answered meanwhile.
     browser.console();
+}
+
+fn ask_for_an_account(browser: &Browser) {
+    browser.until("it operates", "document.querySelector('#account')?.getClientRects().length");
+    browser.script("document.querySelector('#account').focus()");
+    browser.press(&["7", "\u{e007}"]);
+    browser.until("it asks for a key", "document.querySelector('#key').open");
+}
+
+/// Types a token into the dialog, which asks for one.
+fn enter_key(browser: &Browser, token: &str) {
+    browser.until("it asks", "document.activeElement === document.querySelector('#key[open] #key-value')");
+    browser.press(&token.chars().map(String::from).collect::<Vec<_>>().iter().map(String::as_str).collect::<Vec<_>>());
+    browser.press(&["\u{e007}"]);
 }
 
 fn port_of(url: &str) -> u16 {

@@ -187,6 +187,7 @@ fn a_purchase_is_seen_on_every_path() {
     assert_eq!(account["purchases"][0]["state"], "fulfilled");
     assert_eq!(account["purchases"][0]["ordered_at"], "2013-02-12T15:01:00.000Z");
     assert_eq!(account["purchases"][0]["amount"], json!({"minor": 2099, "currency": "USD"}));
+    assert_eq!(account["purchases"][0]["exponent"], 2);
     assert_eq!(account["purchases"][1]["state"], "prompted");
     assert_eq!(account["purchases"][1]["deadline"], "2013-02-12T15:19:00.000Z");
     assert_eq!(account["kept"]["links"], 1);
@@ -198,6 +199,12 @@ fn a_purchase_is_seen_on_every_path() {
     assert_eq!((&teapot["kind"], &teapot["quantity"]), (&json!("purchase"), &json!(3)));
     assert_eq!((&teapot["held"], &teapot["sold"], &teapot["waiting"]), (&json!(0), &json!(1), &json!(0)));
     assert_eq!((&teapot["funnel"]["authorized"], &teapot["funnel"]["mentions"]), (&json!(1), &json!(1)));
+
+    // Browsers take both for currencies without decimals.
+    let batik = offers.as_array().expect("an array").iter().find(|offer| offer["id"] == "batik").expect("known");
+    assert_eq!((&batik["price"], &batik["exponent"]), (&json!({"minor": 15_000_000, "currency": "IDR"}), &json!(2)));
+    let ink = offers.as_array().expect("an array").iter().find(|offer| offer["id"] == "ink").expect("known");
+    assert_eq!((&ink["price"], &ink["exponent"]), (&json!({"minor": 500, "currency": "JPY"}), &json!(0)));
 
     let page = program.check("/", Key::None, 200);
     assert!(page.kind.starts_with("text/html") && page.text.contains("/assets/main.js"));
@@ -373,13 +380,20 @@ fn settings(dir: &Path) -> Settings {
          [offers]\nfile = \"offers.toml\"\n[service]\nhandle = \"TeaShop\"\nuser_id = \"501\"\n",
     )
     .expect("writable");
-    let offer = |id: &str, name: &str, quantity: &str| {
+    let offer = |id: &str, name: &str, [price, tax, currency]: [&str; 3], quantity: &str| {
         format!(
             "[[offers]]\nid = \"{id}\"\nkind = \"purchase\"\nbuy_tag = \"Buy{name}\"\nconfirm_tag = \"Confirm{name}\"\n\
-             merchant = \"teashop\"\nitem = \"{name}\"\nprice = \"19.99\"\ntax = \"1.00\"\ncurrency = \"USD\"\n{quantity}\n"
+             merchant = \"teashop\"\nitem = \"{name}\"\nprice = \"{price}\"\ntax = \"{tax}\"\n\
+             currency = \"{currency}\"\n{quantity}\n"
         )
     };
-    let offers = offer("teapot", "Teapot", "quantity = 3") + &offer("mug", "Mug", "");
+    let offers = [
+        offer("teapot", "Teapot", ["19.99", "1.00", "USD"], "quantity = 3"),
+        offer("mug", "Mug", ["19.99", "1.00", "USD"], ""),
+        offer("batik", "Batik", ["150000.00", "0.00", "IDR"], ""),
+        offer("ink", "Ink", ["450", "50", "JPY"], ""),
+    ];
+    let offers = offers.concat();
     std::fs::write(dir.join("offers.toml"), offers).expect("writable");
     Settings::load(Some(&config), std::iter::empty()).unwrap_or_else(|errors| panic!("{errors}"))
 }

@@ -68,6 +68,8 @@ pub struct DemoOptions {
     /// `account.confirm_window` and `account.reply_grace`.
     pub confirm_window: Span,
     pub reply_grace: Span,
+    /// `time.lateness_max`: a deadline is over this much later.
+    pub lateness_max: Span,
 }
 
 impl Default for DemoOptions {
@@ -86,6 +88,7 @@ impl Default for DemoOptions {
             freeze_tag: "FreezeMyCard".to_owned(),
             confirm_window: Span::of_mins(15),
             reply_grace: Span::of_secs(60),
+            lateness_max: Span::of_mins(5),
         }
     }
 }

@@ -155,8 +155,8 @@ impl You {
         match topic {
             "purchases.events" if is_mine => self.transition(record),
             "payments.authorized" if is_mine => {
-                let payment = json!({"amount": record["amount"], "at": record["confirmed_at"], "merchant": record["merchant"],
-                    "card_ends": ending(text("card"))});
+                let payment = json!({"amount": record["amount"], "exponent": exponent_of(&record["amount"]["currency"]),
+                    "at": record["confirmed_at"], "merchant": record["merchant"], "card_ends": ending(text("card"))});
                 self.purchase(text("purchase")).payment = Some(payment);
             }
             // An order tells its merchant neither the account nor the card: it is known by its purchase.
@@ -305,6 +305,12 @@ impl Said {
             "deleted": self.deleted, "edited": self.post.versions.len() > 1, "settled": self.settled,
             "verdicts": self.verdicts})
     }
+}
+
+/// Decimals of a currency's amounts, by ISO 4217.
+fn exponent_of(currency: &Value) -> u16 {
+    let iso = currency.as_str().and_then(iso_currency::Currency::from_code);
+    iso.and_then(|iso| iso.exponent()).unwrap_or(2)
 }
 
 /// The last four characters, as card statements show them.

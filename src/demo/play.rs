@@ -213,7 +213,8 @@ impl Stage<'_> {
         let (world, options) = (&self.demo.world, self.demo.options);
         json!({"clock": self.clock(), "posts": world.timeline.json(world.you.user.id), "you": world.you.json(),
             "totals": self.totals(), "times": self.times, "service": options.service_handle, "freeze_tag": options.freeze_tag,
-            "confirm_window_ms": options.confirm_window.0})
+            "confirm_window_ms": options.confirm_window.0, "reply_grace_ms": options.reply_grace.0,
+            "lateness_max_ms": options.lateness_max.0})
     }
 
     fn clock(&self) -> Value {

@@ -347,6 +347,28 @@ fn who_plays_for_a_while_is_told_how_it_went() {
 }
 
 #[test]
+fn the_page_is_told_the_windows() {
+    let options = DemoOptions {
+        wall: Some(Duration::from_secs(1)),
+        plays: true,
+        confirm_window: Span::of_mins(4),
+        reply_grace: Span::of_secs(30),
+        lateness_max: Span::of_secs(42),
+        ..DemoOptions::default()
+    };
+    let (page, desk) = desk(crate::http::Events::default());
+    let service = Simple::default();
+    service.clock.set(Time(1_760_000_000_000));
+    let state = std::thread::scope(|scope| {
+        let asked = scope.spawn(|| page.state());
+        play(&service, &options, &[mug()], &desk, &mut |_| ()).unwrap();
+        asked.join().unwrap().unwrap()
+    });
+    let windows = ["confirm_window_ms", "reply_grace_ms", "lateness_max_ms"].map(|name| state[name].as_i64());
+    assert_eq!(windows, [Some(240_000), Some(30_000), Some(42_000)]);
+}
+
+#[test]
 fn what_a_player_buys_is_no_deviation() {
     let mut ledger = ledger::Ledger::default();
     let event =

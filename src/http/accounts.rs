@@ -43,6 +43,8 @@ struct PurchaseBody<'a> {
     ordered_at: TimeText,
     deadline: Option<TimeText>,
     amount: MoneyValue,
+    /// Decimals of the amount, by ISO 4217.
+    exponent: u32,
 }
 
 /// How many records of each sort are kept besides purchases.
@@ -123,6 +125,7 @@ fn purchase_of(purchase: &Purchase) -> PurchaseBody<'_> {
         ordered_at: TimeText(purchase.ordered_at),
         deadline: purchase.deadline.filter(|_| purchase.ends_by_itself()).map(TimeText),
         amount: MoneyValue(purchase.terms.amount),
+        exponent: purchase.terms.exponent,
     }
 }
 

@@ -78,8 +78,14 @@ impl Lags {
         self.reader.iter_mut().for_each(|reader| reader.rest());
     }
 
-    pub fn watermark(&mut self, at: &TopicPartition, watermark: Option<Time>) {
-        self.watermarks.insert(at.clone(), watermark);
+    /// What the accounts' shards that are here tell, all of them.
+    pub fn tell_watermarks(&mut self, watermarks: BTreeMap<TopicPartition, Option<Time>>) {
+        self.watermarks = watermarks;
+    }
+
+    /// What a shard told last, if it did.
+    pub fn told_by(&self, at: &TopicPartition) -> Option<(TopicPartition, Option<Time>)> {
+        self.watermarks.get(at).map(|watermark| (at.clone(), *watermark))
     }
 
     /// Adds what is known to a stage's sample.

@@ -24,6 +24,8 @@ struct OfferBody<'a> {
     item: &'a str,
     /// With tax: what is taken.
     price: MoneyValue,
+    /// Decimals of the price and of the revenue, by ISO 4217: what browsers know differs for some currencies.
+    exponent: u32,
     opens: Option<TimeText>,
     closes: Option<TimeText>,
     withdrawn: bool,
@@ -66,6 +68,7 @@ fn body_of(view: &OfferView) -> OfferBody<'_> {
         merchant: &terms.merchant,
         item: &terms.item,
         price: MoneyValue(terms.amount),
+        exponent: terms.exponent,
         opens: terms.opens.map(TimeText),
         closes: terms.closes.map(TimeText),
         withdrawn: view.offer.withdrawn,

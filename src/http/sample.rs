@@ -1,5 +1,5 @@
 //! How the program stands at one moment, as the page is told. Rates are per second of wall time, since the sample
-//! before; times are milliseconds since 1970 by the service's clock.
+//! before; times are milliseconds since 1970 by the service's clock, but for the wall's.
 
 use std::collections::VecDeque;
 
@@ -14,6 +14,8 @@ const HISTORY_MAX: usize = 300;
 #[derive(Clone, Debug, Serialize)]
 pub struct Sample {
     pub now: i64,
+    /// The machine's time: what lies between two samples of a plot, however fast the service's clock runs.
+    pub wall: i64,
     pub ready: bool,
     pub stages: Vec<StageSample>,
     pub sources: Vec<SourceSample>,
@@ -22,6 +24,8 @@ pub struct Sample {
     pub full_shards: usize,
     /// Totals and rates by new state, by state and reason, …
     pub transitions: Counted,
+    /// By reason.
+    pub rejected_confirms: Counted,
     pub replies: Counted,
     pub unconcerned: Counted,
     pub screened: Counted,
@@ -97,13 +101,13 @@ pub struct History(VecDeque<Point>);
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Point {
-    pub now: i64,
+    pub wall: i64,
     /// Of screen, accounts, offers.
     pub records_per_second: [f64; 3],
     /// Null where nobody looked.
     pub lag_ms: [Option<i64>; 3],
     pub transaction_ms: [Option<f64>; 3],
-    /// Prompts, payments, expiries and rejections per second.
+    /// Prompts, payments, expiries, and what was refused per second: orders and confirms.
     pub verdicts_per_second: [f64; 4],
 }
 
@@ -113,23 +117,30 @@ impl Sample {
         let stage = |name: &str| self.stages.iter().find(|stage| stage.name == name);
         let names = ["screen", "accounts", "offers"];
         Point {
-            now: self.now,
+            wall: self.wall,
             records_per_second: names.map(|name| stage(name).map_or(0.0, |stage| stage.records_per_second)),
             lag_ms: names.map(|name| stage(name).filter(|_| looked).map(|stage| stage.lag_ms)),
             transaction_ms: names.map(|name| stage(name).and_then(|stage| stage.transaction_ms_p99)),
-            verdicts_per_second: ["prompted", "authorized", "expired", "rejected"].map(|state| self.verdicts(state)),
+            verdicts_per_second: self.verdicts(),
         }
     }
 
-    fn verdicts(&self, state: &str) -> f64 {
-        let of_state = |key: &&String| key.split(' ').next() == Some(state);
-        let rates = &self.transitions.per_second;
-        rates.keys().filter(of_state).filter_map(|key| rates.get(key)).sum()
+    fn verdicts(&self) -> [f64; 4] {
+        let to = |state: &str| -> f64 {
+            let of_state = |(key, rate): (&String, &f64)| (key.split(' ').next() == Some(state)).then_some(*rate);
+            self.transitions.per_second.iter().filter_map(of_state).sum()
+        };
+        let confirms: f64 = self.rejected_confirms.per_second.values().sum();
+        [to("prompted"), to("authorized"), to("expired"), to("rejected") + confirms]
     }
 }
 
 impl History {
     pub fn add(&mut self, point: Point) {
+        // Plots go from left to right, also where somebody has set the machine's clock back.
+        while self.0.back().is_some_and(|last| last.wall >= point.wall) {
+            self.0.pop_back();
+        }
         if self.0.len() >= HISTORY_MAX {
             self.0.pop_front();
         }
@@ -138,5 +149,24 @@ impl History {
 
     pub fn json(&self) -> Value {
         serde_json::json!({ "points": self.0 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_past_goes_from_left_to_right() {
+        let mut history = History::default();
+        let no_rates = ([0.0; 3], [None; 3], [None; 3], [0.0; 4]);
+        let mut walls = |wall| {
+            let (records_per_second, lag_ms, transaction_ms, verdicts_per_second) = no_rates;
+            history.add(Point { wall, records_per_second, lag_ms, transaction_ms, verdicts_per_second });
+            history.0.iter().map(|point| point.wall).collect::<Vec<_>>()
+        };
+        assert_eq!((walls(1000), walls(6000)), (vec![1000], vec![1000, 6000]));
+        // Somebody set the clock back.
+        assert_eq!((walls(5000), walls(6000)), (vec![1000, 5000], vec![1000, 5000, 6000]));
     }
 }

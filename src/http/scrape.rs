@@ -13,6 +13,8 @@ pub type Totals = BTreeMap<String, f64>;
 pub struct Scrape {
     /// By new state and reason, joined by a blank.
     pub transitions: Totals,
+    /// By reason: confirms that concerned a purchase and changed nothing.
+    pub rejected_confirms: Totals,
     /// By kind.
     pub replies: Totals,
     /// By reason: confirms and retweets that concerned nothing.
@@ -35,6 +37,7 @@ impl Scrape {
             let label = |key| label_of(labels, key);
             let (into, key) = match name {
                 "pay_by_tweet_transitions_total" => (&mut scrape.transitions, two(label("to"), label("reason"))),
+                "pay_by_tweet_confirms_rejected_total" => (&mut scrape.rejected_confirms, label("reason").to_owned()),
                 "pay_by_tweet_replies_total" => (&mut scrape.replies, label("kind").to_owned()),
                 "pay_by_tweet_posts_without_purchase_total" => (&mut scrape.unconcerned, label("reason").to_owned()),
                 "pay_by_tweet_dead_letters_total" => (&mut scrape.dead_letters, two(label("topic"), label("reason"))),
@@ -96,6 +99,7 @@ mod tests {
     const TEXT: &str = "# HELP pay_by_tweet_transitions_total x\n\
         pay_by_tweet_transitions_total{to=\"rejected\",reason=\"duplicate\"} 3\n\
         pay_by_tweet_transitions_total{to=\"prompted\",reason=\"\"} 5\n\
+        pay_by_tweet_confirms_rejected_total{reason=\"late\"} 4\n\
         pay_by_tweet_dead_letters_total{topic=\"tweets\",reason=\"not_json\"} 2\n\
         pay_by_tweet_transaction_duration_seconds_bucket{stage=\"screen\",le=\"0.0005\"} 1\n\
         pay_by_tweet_transaction_duration_seconds_bucket{stage=\"screen\",le=\"+Inf\"} 2\n\
@@ -106,6 +110,7 @@ mod tests {
         let scrape = Scrape::read(TEXT);
         assert_eq!(scrape.transitions["rejected duplicate"], 3.0);
         assert_eq!(scrape.transitions["prompted"], 5.0);
+        assert_eq!(scrape.rejected_confirms["late"], 4.0);
         assert_eq!(scrape.dead_letters["tweets not_json"], 2.0);
         assert_eq!(scrape.transactions["screen"], [1.0, 2.0]);
         let later = Totals::from([("prompted".to_owned(), 7.0), ("expired".to_owned(), 1.0)]);

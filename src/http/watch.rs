@@ -6,6 +6,7 @@
 //! Single events are a glance at the end of their topic, a few of however many there were: the cost does not grow with
 //! the rate.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::{JoinHandle, Thread};
@@ -21,8 +22,9 @@ use super::offers::offers_json;
 use super::sample::{AccountsSample, Counted, History, Sample, SourceSample, StageSample};
 use super::scrape::{Scrape, Totals, quantile, since};
 use crate::accounts::{AccountsAnswer, AccountsQuery};
-use crate::clock::Stopwatch;
+use crate::clock::{Clock, Stopwatch, SystemClock};
 use crate::domain::{Span, Time};
+use crate::engine::directory::QueryError;
 use crate::engine::health::WorkerHealth;
 use crate::offers::shard::{OffersAnswer, OffersQuery};
 
@@ -208,12 +210,14 @@ impl Watcher {
         };
         let sample = Sample {
             now: now.0,
+            wall: SystemClock.now().0,
             ready: self.state.health.is_ready(),
             stages: STAGES.into_iter().map(stage).collect(),
             sources: self.sources(),
             accounts: self.accounts.clone(),
             full_shards: self.state.pressure.full_shards(),
             transitions: counted(&scrape.transitions, &old.transitions),
+            rejected_confirms: counted(&scrape.rejected_confirms, &old.rejected_confirms),
             replies: counted(&scrape.replies, &old.replies),
             unconcerned: counted(&scrape.unconcerned, &old.unconcerned),
             screened: counted(&scrape.screened, &old.screened),
@@ -259,13 +263,19 @@ impl Watcher {
             pending_edges_ms: PENDING_EDGES.map(|Span(ms)| ms).to_vec(),
             ..AccountsSample::default()
         };
+        // Anew each time: a partition that left to another process would hold the stage's watermark back for ever.
+        let mut watermarks = BTreeMap::new();
         for at in self.state.accounts.partitions() {
-            let stats = block_on(self.state.accounts.query(&at, AccountsQuery::Stats));
-            if let Ok(AccountsAnswer::Stats { accounts, waiting, kept_bytes, watermark }) = stats {
-                sum.accounts += accounts;
-                sum.waiting += waiting;
-                sum.kept_bytes += kept_bytes;
-                self.lags.watermark(&at, watermark);
+            match block_on(self.state.accounts.query(&at, AccountsQuery::Stats)) {
+                Ok(AccountsAnswer::Stats { accounts, waiting, kept_bytes, watermark }) => {
+                    sum.accounts += accounts;
+                    sum.waiting += waiting;
+                    sum.kept_bytes += kept_bytes;
+                    watermarks.insert(at.clone(), watermark);
+                }
+                // It is here and has no time to answer: what it told last holds.
+                Err(QueryError::Busy) => watermarks.extend(self.lags.told_by(&at)),
+                Ok(_) | Err(QueryError::NotHere) => {}
             }
             let pending = block_on(self.state.accounts.query(&at, AccountsQuery::Pending(ends.clone())));
             if let Ok(AccountsAnswer::Pending(counts)) = pending {
@@ -273,6 +283,7 @@ impl Watcher {
             }
         }
         self.accounts = sum;
+        self.lags.tell_watermarks(watermarks);
         self.rest = Some((Stopwatch::start(), asked.seconds() * ACCOUNTS_PAUSE_FACTOR));
     }
 }

@@ -12,10 +12,27 @@ pub struct Program {
 }
 
 impl Program {
-    /// `demo` on any free port; ready when it tells its address.
+    /// `demo` on any free port.
     pub fn demo() -> Program {
+        Program::play(Program::command().arg("demo"))
+    }
+
+    /// `demo` on any free port of all addresses, so that it wants its token, with these offers and settings.
+    pub fn demo_in_the_open(dir: &Path, token: &str, offers: &str, settings: &str) -> Program {
+        let write = |name: &str, text: &str| std::fs::write(dir.join(name), text).expect("writable");
+        write("token", token);
+        write("offers.toml", offers);
+        write("config.toml", &format!("[http]\ntoken_file = \"token\"\n[offers]\nfile = \"offers.toml\"\n{settings}"));
         let mut command = Program::command();
-        let child = command.arg("demo").stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+        command.env("PAY_BY_TWEET__HTTP__LISTEN", "0.0.0.0:0");
+        let mut demo = Program::play(command.arg("demo").arg("--config").arg(dir.join("config.toml")));
+        demo.url = demo.url.replace("0.0.0.0", "127.0.0.1");
+        demo
+    }
+
+    /// Ready when it tells its address.
+    fn play(command: &mut Command) -> Program {
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
         let mut child = child.expect("the program starts");
         let mut line = String::new();
         let mut output = BufReader::new(child.stdout.take().expect("piped"));
@@ -25,13 +42,14 @@ impl Program {
         Program { url: url.unwrap_or_else(|| panic!("no address in {line:?}")).to_owned(), child }
     }
 
-    /// `run` on a log of its own in this folder, with this bearer token; port 0 is any.
-    pub fn run(dir: &Path, token: &str, port: u16) -> Program {
-        std::fs::write(dir.join("token"), token).expect("writable");
+    /// `run` on a log of its own in this folder, with this bearer token or none; port 0 is any.
+    pub fn run(dir: &Path, token: Option<&str>, port: u16) -> Program {
+        let http = token.map_or("", |_| "[http]\ntoken_file = \"token\"\n");
+        std::fs::write(dir.join("token"), token.unwrap_or_default()).expect("writable");
         let offers = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/offers.toml");
         std::fs::copy(offers, dir.join("offers.toml")).expect("the offers are copied");
         let config = dir.join("config.toml");
-        std::fs::write(&config, "[bus.embedded]\ndir = \"log\"\n[http]\ntoken_file = \"token\"\n").expect("writable");
+        std::fs::write(&config, format!("[bus.embedded]\ndir = \"log\"\n{http}")).expect("writable");
         let mut command = Program::command();
         command.env("PAY_BY_TWEET__HTTP__LISTEN", format!("127.0.0.1:{port}"));
         let child = command.arg("run").arg("--config").arg(config).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();

@@ -95,6 +95,53 @@ fn what_is_open_is_open_to_loopback_names_only() {
     assert_eq!((asked_as("shop.example.org"), asked_as("127.0.0.1.example.org")), (401, 401));
 }
 
+#[test]
+fn samples_tell_when_they_were_taken() {
+    let program = Program::start(Some(TOKEN), false);
+    let watch = || client_get(&program.endpoint(), "/v1/events").expect("answered");
+    let samples = events_until(&mut watch(), "sample", |event| event["wall"].as_i64() > Some(START_MS));
+    let newest = samples.last().expect("a sample")["wall"].as_i64().expect("a time");
+    let mut later = watch();
+    let history = events_until(&mut later, "history", |_| true);
+    let walls: Vec<i64> =
+        history[0]["points"].as_array().expect("points").iter().map(|p| p["wall"].as_i64().expect("a time")).collect();
+    assert!(walls.contains(&newest) && walls.is_sorted_by(|a, b| a < b), "{newest} in {walls:?}");
+    let next = events_until(&mut later, "sample", |event| event["wall"].as_i64() > Some(newest));
+    let next = next.last().expect("a sample")["wall"].as_i64().expect("a time");
+    // A second, less when somebody who comes wakes it, more where the machine has other things to do.
+    assert!((300..60_000).contains(&(next - newest)), "{newest}, then {next}");
+}
+
+#[test]
+fn a_refused_confirm_is_no_prompt() {
+    let program = Program::start(Some(TOKEN), false);
+    program.feed_a_purchase();
+    let mut body = client_get(&program.endpoint(), "/v1/events").expect("answered");
+    // Ten seconds after the deadline, which no watermark has passed yet.
+    program.append("tweets", &[tweet(1150, "#ConfirmMug")]);
+    let counted = |event: &Value, what: &str, key: &str| event[what]["total"][key].as_f64() >= Some(1.0);
+    let told =
+        |event: &Value| counted(event, "rejected_confirms", "late") || counted(event, "transitions", "prompted late");
+    let seen = events_until(&mut body, "sample", told);
+    let sample = seen.last().expect("a sample");
+    assert!(counted(sample, "rejected_confirms", "late"), "{sample}");
+    assert_eq!(sample["transitions"]["total"]["prompted late"], Value::Null);
+}
+
+#[test]
+fn a_shard_that_left_holds_no_watermark_back() {
+    let program = Program::start(Some(TOKEN), false);
+    program.until("ready", || program.get("/readyz", Key::None).status == 200);
+    program.feed_a_purchase();
+    let mut body = client_get(&program.endpoint(), "/v1/events").expect("answered");
+    events_until(&mut body, "sample", |event| event["stages"][1]["watermark"].is_i64());
+    let Program { server, runtime, .. } = program;
+    runtime.stop(Duration::from_secs(10)).expect("it stops");
+    let gone = events_until(&mut body, "sample", |event| event["accounts"]["accounts"] == 0);
+    assert_eq!(gone.last().expect("a sample")["stages"][1]["watermark"], Value::Null);
+    drop(server);
+}
+
 /// Data of the events of this name, until one of them is as wanted.
 #[track_caller]
 fn events_until(body: &mut impl Read, name: &str, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {

@@ -57,7 +57,8 @@ export function orderOf(you, purchase) {
 
 async function late(play, purchase) {
   const deadline = purchase.deadline;
-  if (!(await play.forward((deadline - play.now()) / 1000 + 45))) return;
+  // Not so late that it has ended before the confirm comes.
+  if (!(await play.forward((deadline - play.now() + Math.min(45_000, play.lateness / 2)) / 1000))) return;
   await play.when(() => !play.clock.forward_to && play.now() > deadline);
   await play.tweet(`Sorry, I was away! #${play.offerOf(purchase.offer)?.confirm_tag}`);
 }

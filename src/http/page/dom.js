@@ -47,6 +47,18 @@ export function fill(place, signature, make) {
   return true;
 }
 
+/** Whether somebody points at what is in a place or has the focus in it: then it must not move away. */
+export function isHeld(place) {
+  return place.matches(":hover") || (place.contains(document.activeElement) && place.matches(":focus-within"));
+}
+
+/** Calls when nobody holds a place any more. */
+export function onRelease(place, resume) {
+  const look = () => queueMicrotask(() => isHeld(place) || resume());
+  place.addEventListener("pointerleave", look);
+  place.addEventListener("focusout", look);
+}
+
 /** Tells a screen reader. */
 export function say(text) {
   byId("said").textContent = text;
@@ -74,10 +86,10 @@ export function rate(n) {
   return Math.abs(n) < 100 ? tenths.format(n) : count(n);
 }
 
-export function money({ minor, currency }) {
-  const format = new Intl.NumberFormat("en-US", { style: "currency", currency });
-  const digits = format.resolvedOptions().maximumFractionDigits;
-  return format.format(minor / 10 ** digits);
+/** The exponent is the server's, by ISO 4217: what browsers know differs for some currencies, IDR and HUF among them. */
+export function money({ minor, currency }, exponent) {
+  const digits = { minimumFractionDigits: exponent, maximumFractionDigits: exponent };
+  return new Intl.NumberFormat("en-US", { style: "currency", currency, ...digits }).format(minor / 10 ** exponent);
 }
 
 /** `4:05`, `1:02:03`. */
@@ -96,6 +108,13 @@ export function span(ms) {
   if (ms < 120_000) return `${whole.format(ms / 1000)} s`;
   if (ms < 7_200_000) return `${whole.format(ms / 60_000)} min`;
   return `${tenths.format(ms / 3_600_000)} h`;
+}
+
+/** `15 minutes`, `90 seconds`, `1 hour`: whole ones of the largest unit that they are. */
+export function lasting(ms) {
+  const units = [[3_600_000, "hour"], [60_000, "minute"], [1000, "second"]];
+  const [size, name] = units.find(([size]) => ms >= size && ms % size === 0) ?? units.at(-1);
+  return `${tenths.format(ms / size)} ${name}${ms === size ? "" : "s"}`;
 }
 
 export function clock(ms) {

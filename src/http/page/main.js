@@ -1,7 +1,7 @@
 // The page's beginning: which views there are, the connection, the clock, dark and light.
 
 import { byId, h, toast } from "./dom.js";
-import { act, get, listen, token } from "./net.js";
+import { act, get, listen, listenAnew, token } from "./net.js";
 import { Play } from "./play.js";
 import { Operate } from "./operate.js";
 
@@ -47,7 +47,7 @@ async function refresh() {
 function handle(name, data) {
   if (name === "demo") play?.hear(data);
   else {
-    if (name === "sample") play?.offer(data.offers);
+    if (name === "sample" && data) play?.offer(data.offers);
     operate.hear(name, data);
   }
 }
@@ -71,13 +71,21 @@ function theme() {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => operate.recolour());
 }
 
-/** Asks for the token, where the server wants one. */
-export function askForKey(then) {
+/** Asks for the token, where the server wants one, and tells why it does; `retry` answers whether it let one in. */
+function askForKey(refused, retry) {
+  // A wrong one is no use to other questions either.
+  if (refused.keyed) token.set(undefined);
   const dialog = byId("key");
-  const input = h("input", { type: "password", id: "key-value", autocomplete: "off", required: true });
-  const form = h("form", { method: "dialog", onsubmit: () => { token.set(input.value.trim()); then(); } },
-    h("h2", { id: "key-title" }, "Account data needs a key"),
-    h("p", {}, "Enter the bearer token of ", h("code", {}, "http.token_file"), ". This tab keeps it until it is closed."),
+  const input = h("input", { type: "password", id: "key-value", autocomplete: "off", required: true, "aria-describedby": "key-why" });
+  const go = async () => {
+    token.set(input.value.trim());
+    // Whoever listened as a stranger is told accounts, too, from now on.
+    if (await retry()) listenAnew();
+  };
+  const form = h("form", { method: "dialog", onsubmit: go },
+    h("h2", { id: "key-title" }, refused.keyed ? "This token is wrong" : "Account data needs a key"),
+    h("p", { id: "key-why" }, "The server says: ", h("q", {}, refused.message)),
+    h("p.note", {}, "This tab keeps the token until it is closed."),
     h("label", { for: "key-value" }, "Token"), input,
     h("p.actions", {}, h("button.primary", { type: "submit" }, "Go on"),
       h("button", { type: "button", onclick: () => dialog.close() }, "Not now")));
@@ -85,25 +93,34 @@ export function askForKey(then) {
   dialog.showModal();
 }
 
-async function begin() {
-  theme();
-  operate.askForKey = askForKey;
+/** To the demo, where one runs; else what is left is to operate. Answers whether the server let the page in. */
+async function enter() {
   try {
     const state = await get("/v1/demo");
-    // Where no demo runs, what is left is to operate.
     if (state) {
-      play = new Play(act);
+      play ??= operate.demo = new Play(act);
       byId("tab-play").hidden = false;
       byId("clock").hidden = false;
       play.begin(state);
       play.offer(await get("/v1/offers"));
     }
   } catch (error) {
+    if (error.status === 401) {
+      askForKey(error, enter);
+      return false;
+    }
     toast(error.message);
   }
-  operate.demo = play;
-  addEventListener("hashchange", route);
   route();
+  return true;
+}
+
+async function begin() {
+  theme();
+  operate.askForKey = askForKey;
+  addEventListener("hashchange", route);
+  // A stranger to the demo can look at how it runs.
+  if (!(await enter())) route();
   listen(handle, connection);
 }
 

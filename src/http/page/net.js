@@ -14,55 +14,69 @@ function headers(more) {
 }
 
 export class Refused extends Error {
-  constructor(status, why) {
+  /** `keyed`: it was asked with a token. */
+  constructor(status, why, keyed) {
     super(why);
     this.status = status;
+    this.keyed = keyed;
   }
 }
 
-async function answer(request) {
+async function ask(path, init) {
   let response;
   try {
-    response = await request;
+    response = await fetch(path, init);
   } catch {
     throw new Refused(0, "The server does not answer.");
   }
   if (response.status === 204) return null;
   const body = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Refused(response.status, body.error ?? `The server answered ${response.status}.`);
+  if (!response.ok) {
+    const why = body.error ?? `The server answered ${response.status}.`;
+    throw new Refused(response.status, why, "authorization" in init.headers);
+  }
   return body;
 }
 
 export function get(path) {
-  return answer(fetch(path, { headers: headers(), cache: "no-store" }));
+  return ask(path, { headers: headers(), cache: "no-store" });
 }
 
 /** Does something in the demo as the person in front of the page. */
 export function act(name, fields = {}) {
   const init = { method: "POST", headers: headers({ "content-type": "application/json" }), body: JSON.stringify(fields) };
-  return answer(fetch(`/v1/demo/${name}`, init));
+  return ask(`/v1/demo/${name}`, init);
 }
 
 /** A page that is out of sight for this long lets its connection go: a browser has six for all its tabs. */
 const HIDDEN_MS = 10_000;
+
+let cut;
+let again = false;
+
+/** Begins the events anew, as whoever has the token that there is now. */
+export function listenAnew() {
+  again = true;
+  cut?.abort();
+}
 
 /**
  * Events, for ever: `handle(name, data)` for each, `status("on" | "off")` as the connection comes and goes. Read by
  * fetch, because EventSource can't send a token.
  */
 export async function listen(handle, status) {
-  let cut = new AbortController();
   let timer;
   document.addEventListener("visibilitychange", () => {
     clearTimeout(timer);
-    if (document.hidden) timer = setTimeout(() => cut.abort(), HIDDEN_MS);
+    if (document.hidden) timer = setTimeout(() => cut?.abort(), HIDDEN_MS);
   });
   // A page that was left is kept for a way back, and would keep its connection, too.
-  addEventListener("pagehide", () => cut.abort());
+  addEventListener("pagehide", () => cut?.abort());
   for (let pause = 500; ; pause = Math.min(pause * 2, 8000)) {
     await inSight();
+    again = false;
+    cut = new AbortController();
     try {
-      cut = new AbortController();
       const response = await fetch("/v1/events", { headers: headers(), cache: "no-store", signal: cut.signal });
       if (response.ok) {
         status("on");
@@ -72,6 +86,7 @@ export async function listen(handle, status) {
     } catch {
       // It went away; it is asked again below.
     }
+    if (again) continue;
     status("off");
     await new Promise((resume) => setTimeout(resume, pause));
   }

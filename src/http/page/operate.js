@@ -1,6 +1,6 @@
 // Operate: what the running program does, by one sample a second. Drawn only while it is looked at.
 
-import { byId, count, fill, h, rate, span } from "./dom.js";
+import { byId, clock, count, fill, h, isHeld, onRelease, rate, span } from "./dom.js";
 import { drawGraph } from "./graph.js";
 import { Plots } from "./plots.js";
 import { drawDead, drawFunnel, drawPending, drawSources, drawStages } from "./tables.js";
@@ -15,6 +15,7 @@ export class Operate {
     this.feed = [];
     this.plots = new Plots(byId("plots"));
     this.search = new Search(this);
+    onRelease(byId("feed"), () => this.draw());
     document.addEventListener("visibilitychange", () => this.draw());
   }
 
@@ -91,13 +92,23 @@ export class Operate {
 
   drawFeed() {
     const { feed } = this;
+    const place = byId("feed");
+    if (isHeld(place) && place.querySelector("time")) {
+      setText(byId("feed-note"), "it waits while you point at it");
+      return;
+    }
     setText(byId("feed-note"), this.skipped ? `a few of the transitions; ${count(this.skipped)} more in the last half second` : "a few of the transitions");
-    fill(byId("feed"), JSON.stringify(feed), () => feed.length ? feed.map((event) => h("li", {},
-      h("time", {}, event.at.slice(11, 19)),
+    fill(place, JSON.stringify(feed), () => feed.length ? feed.map((event) => h("li", {},
+      h("time", {}, clock(Date.parse(event.at))),
       h(`span.badge.${event.from === event.to ? "bad" : mood(event.to)}`, {}, told(event)),
       h("span.offer-id", {}, event.offer), event.reason && h("code", {}, event.reason),
-      event.account && h("button.quiet", { type: "button", onclick: () => this.search.find(event.account) }, event.account))) : h("li.empty", {}, "Nothing has happened yet."));
+      event.account && h("button.quiet", { type: "button", "data-key": keyOf(event), onclick: () => this.search.find(event.account) }, event.account))) : h("li.empty", {}, "Nothing has happened yet."));
   }
+}
+
+/** What an event is known by when the feed is drawn anew. */
+function keyOf({ purchase, at, from, to, reason }) {
+  return [purchase, at, from, to, reason].join(" ");
 }
 
 function setText(node, text) {

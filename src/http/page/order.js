@@ -1,8 +1,11 @@
 // The person's orders: where each stands, how long it can be confirmed, and how.
 
-import { byId, clock, countdown, fill, h, money } from "./dom.js";
+import { byId, clock, countdown, fill, h, lasting, money } from "./dom.js";
 import { mood, STATES, why } from "./words.js";
 import { orderOf } from "./cheats.js";
+
+/** After the last moment at which a confirm may come, for the next tweets to tell that it has passed. */
+const SLACK_MS = 60_000;
 
 /** Shown besides those that wait. */
 const PAST_MAX = 6;
@@ -37,19 +40,21 @@ export class Orders {
 
   /** The countdowns. */
   tick() {
+    const { grace, lateness, window: time } = this.play;
+    const later = lateness ? `, up to ${lasting(lateness)} later` : "";
     for (const node of document.querySelectorAll("#orders [data-deadline]")) {
       const left = Number(node.dataset.deadline) - this.play.now();
-      node.style.setProperty("--left", String(Math.min(1, Math.max(0, left / (this.play.window + 60_000)))));
-      node.dataset.mood = left <= 0 ? "over" : left < 180_000 ? "soon" : "calm";
+      node.style.setProperty("--left", String(Math.min(1, Math.max(0, left / (time + grace)))));
+      node.dataset.mood = left <= 0 ? "over" : left < time / 5 ? "soon" : "calm";
       node.querySelector(".digits").textContent = countdown(left);
-      node.querySelector(".hint").textContent = left > 0 ? "left to confirm" : "Time is up. It ends once every source of tweets has passed the deadline, up to 5 minutes later.";
+      node.querySelector(".hint").textContent = left > 0 ? "left to confirm" : `Time is up. It ends once every source of tweets has passed the deadline${later}.`;
     }
   }
 
   head(purchase) {
     const offer = this.play.offerOf(purchase.offer);
     return h("header", {}, h("h3", {}, offer?.item ?? purchase.offer),
-      h("span.price", {}, offer ? `${offer.merchant} · ${money(offer.price)}` : ""),
+      h("span.price", {}, offer ? `${offer.merchant} · ${money(offer.price, offer.exponent)}` : ""),
       h(`span.badge.${mood(purchase.state)}`, {}, STATES[purchase.state] ?? purchase.state));
   }
 
@@ -77,7 +82,7 @@ export class Orders {
         prompt && act("reply", "Reply with the tag", () => play.tweet(`yes! #${offer.confirm_tag}`, { reply_to: prompt.post })),
         prompt && act("cancel", "Cancel", () => play.tweet("Cancel please, I changed my mind", { reply_to: prompt.post })),
         order && act("delete", "Delete my tweet", () => play.act("delete", { post: order.id })),
-        purchase.deadline && act("expire", "Wind on until it expires", () => play.forward((purchase.deadline - play.now()) / 1000 + 360))),
+        purchase.deadline && act("expire", "Wind on until it expires", () => play.forward((purchase.deadline - play.now() + play.lateness + SLACK_MS) / 1000))),
       refusals(purchase));
   }
 
@@ -87,7 +92,7 @@ export class Orders {
     const { payment } = purchase;
     return h("article.order.past", { "data-purchase": purchase.id, "data-state": purchase.state }, this.head(purchase),
       payment && h("ul.receipt", {},
-        h("li", {}, `Paid ${money(payment.amount)} with the card ending in ${payment.card_ends}`),
+        h("li", {}, `Paid ${money(payment.amount, payment.exponent)} with the card ending in ${payment.card_ends}`),
         purchase.ordered && h("li", {}, `Ordered at ${payment.merchant}; it ships to your billing address`),
         h("li", {}, "The merchant saw no card, the network no money")),
       !payment && ended.reason && h("p.verdict", {}, h("code", {}, ended.reason), h("span", {}, why(ended.reason))),

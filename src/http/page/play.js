@@ -1,6 +1,6 @@
 // Play: what the person in front of the page has, and what they can do.
 
-import { byId, clock, count, fill, h, say, toast } from "./dom.js";
+import { byId, clock, count, fill, h, lasting, say, toast } from "./dom.js";
 import { Shop } from "./shop.js";
 import { Orders } from "./order.js";
 import { Timeline } from "./timeline.js";
@@ -28,6 +28,9 @@ export class Play {
     this.service = state.service;
     this.freezeTag = state.freeze_tag;
     this.window = state.confirm_window_ms;
+    this.grace = state.reply_grace_ms;
+    this.lateness = state.lateness_max_ms;
+    byId("window").textContent = lasting(this.window);
     this.timeline.begin(state.posts);
     // What was said before the page was opened is not news.
     if (!this.you) for (const reply of state.you.replies) this.heard.add(replyKey(reply));

@@ -2,7 +2,7 @@
 
 import { h, rate, span } from "./dom.js";
 
-const POINTS_MAX = 300;
+const SHOWN_MS = 300_000;
 
 const COLOURS = ["--one", "--two", "--three", "--four"];
 const STAGES = ["screen", "accounts", "offers"];
@@ -23,7 +23,7 @@ export class Plots {
   }
 
   past(points) {
-    this.points = points;
+    this.points = recent(points);
     this.draw();
   }
 
@@ -31,13 +31,16 @@ export class Plots {
     const of = (pick) => STAGES.map((name) => pick(sample.stages.find((stage) => stage.name === name)));
     const verdicts = (state) => Object.entries(sample.transitions.per_second)
       .reduce((all, [key, n]) => all + (key.split(" ")[0] === state ? n : 0), 0);
-    this.points = [...this.points, {
-      wall: Date.now(),
+    const confirms = Object.values(sample.rejected_confirms.per_second).reduce((all, n) => all + n, 0);
+    // A page that begins is told the newest sample by the past, too.
+    const before = this.points.filter((point) => point.wall < sample.wall);
+    this.points = recent([...before, {
+      wall: sample.wall,
       records_per_second: of((stage) => stage.records_per_second),
       lag_ms: of((stage) => stage.lag_ms),
       transaction_ms: of((stage) => stage.transaction_ms_p99),
-      verdicts_per_second: ["prompted", "authorized", "expired", "rejected"].map(verdicts),
-    }].slice(-POINTS_MAX);
+      verdicts_per_second: [...["prompted", "authorized", "expired"].map(verdicts), verdicts("rejected") + confirms],
+    }]);
   }
 
   async begin() {
@@ -56,8 +59,8 @@ export class Plots {
   }
 
   draw() {
-    // One a second, the newest last; the past has no wall clock of its own where nobody looked.
-    const xs = this.points.map((_, at) => at - this.points.length + 1);
+    // Seconds before the newest, by the server's clock: while nobody looks points are further apart.
+    const xs = this.points.map((point) => (point.wall - this.points.at(-1).wall) / 1000);
     for (const { plot, panel, pick, series, text } of this.made) {
       const values = series.map((_, which) => this.points.map((point) => pick(point)[which]));
       plot.setData([xs, ...values]);
@@ -81,13 +84,17 @@ export class Plots {
       width: canvas.clientWidth, height: 150,
       legend: { show: false },
       cursor: { drag: { x: false, y: false }, points: { size: 6 } },
-      scales: { x: { time: false, range: (_, min, max) => [Math.min(min, -60), Math.max(0, max)] }, y: { range: (_, min, max) => [0, Math.max((max ?? 0) * 1.15, least)] } },
+      scales: { x: { time: false, range: (_, min) => [Math.min(min, -60), 0] }, y: { range: (_, min, max) => [0, Math.max((max ?? 0) * 1.15, least)] } },
       axes: [{ ...axis, values: (_, ticks) => ticks.map(ago), incrs: [10, 30, 60, 120], space: 60, size: 26 }, { ...axis, size: 58, values: (_, ticks) => ticks.map(text) }],
       series: [{}, ...series.map((name, at) => ({ label: name, stroke: colour(COLOURS[at]), width: 2, spanGaps: true, points: { show: false } }))],
     }, [[0], ...series.map(() => [null])], canvas);
     new ResizeObserver(() => plot.setSize({ width: canvas.clientWidth, height: 150 })).observe(canvas);
     return { plot, panel, pick, series, text };
   }
+}
+
+function recent(points) {
+  return points.filter((point) => point.wall > points.at(-1).wall - SHOWN_MS);
 }
 
 function load() {

@@ -13,7 +13,8 @@ export class Shop {
     fill(byId("card"), JSON.stringify([you.card, you.card_ends, you.handle, you.country]), () => this.card(you));
     const bought = you.purchases.map(({ offer, state }) => `${offer} ${state}`);
     const place = byId("offers");
-    fill(place, JSON.stringify([Boolean(you.card), offers.map((offer) => offer.id), bought]), () => offers.map((offer) => this.offer(offer)));
+    const told = offers.map(({ id, merchant, item, price, buy_tag }) => [id, merchant, item, price, buy_tag]);
+    fill(place, JSON.stringify([Boolean(you.card), told, bought]), () => offers.map((offer) => this.offer(offer)));
     // Stock changes with every shopper: only its number does.
     for (const offer of offers) {
       const left = place.querySelector(`[data-left="${CSS.escape(offer.id)}"]`);
@@ -58,7 +59,7 @@ export class Shop {
     return h("li.offer", {},
       h("p.who", {}, h("span.avatar", { "aria-hidden": "true", "data-hue": hue(offer.merchant) }, offer.merchant[0].toUpperCase()),
         h("b", {}, offer.merchant), h("span.left", { "data-left": offer.id })),
-      h("p.pitch", {}, `Get ${offer.item} for `, h("b", {}, money(offer.price)), " with your linked card. Tweet ",
+      h("p.pitch", {}, `Get ${offer.item} for `, h("b", {}, money(offer.price, offer.exponent)), " with your linked card. Tweet ",
         h("span.hash", {}, `#${offer.buy_tag}`), " to start."),
       button);
   }

@@ -43,7 +43,8 @@ export function drawPending(place, { accounts }) {
 
 export function drawDead(place, sample) {
   const rejected = Object.entries(sample.transitions.total).filter(([key]) => key.includes(" "));
-  const top = [...rejected.map(([key, n]) => [key.split(" ")[1], n]), ...Object.entries(sample.unconcerned.total)]
+  const confirms = [sample.rejected_confirms, sample.unconcerned].flatMap(({ total }) => Object.entries(total));
+  const top = [...rejected.map(([key, n]) => [key.split(" ")[1], n]), ...confirms]
     .reduce((all, [reason, n]) => ({ ...all, [reason]: (all[reason] ?? 0) + n }), {});
   const reasons = Object.entries(top).sort((a, b) => b[1] - a[1]).slice(0, 7);
   const dead = Object.entries(sample.dead_letters.total).sort((a, b) => b[1] - a[1]).slice(0, 5);
@@ -61,23 +62,29 @@ export function drawDead(place, sample) {
 
 export function drawFunnel(place, { offers }) {
   const all = (Array.isArray(offers) ? offers : []).filter((offer) => offer.kind === "purchase");
-  fill(place, JSON.stringify(all.map(({ held, sold, waiting, funnel }) => [held, sold, waiting, funnel])), () => {
+  const signature = JSON.stringify(all.map(({ merchant, item, buy_tag, price, quantity, held, sold, waiting, funnel }) =>
+    [merchant, item, buy_tag, price, quantity, held, sold, waiting, funnel]));
+  fill(place, signature, () => {
     const share = (part, whole) => h("span.share", { vars: { "--share": String(whole ? Math.min(1, part / whole) : 0) } },
       whole ? `${Math.round((100 * part) / whole)} %` : "–");
-    const stock = (offer) => (offer.quantity === null ? `${count(offer.sold)} sold`
-      : [h("span.stock", { vars: { "--sold": String(offer.sold / offer.quantity), "--held": String((offer.sold + offer.held) / offer.quantity) }, "aria-hidden": "true" }),
-        `${count(offer.quantity - offer.sold - offer.held)} of ${count(offer.quantity)}`]);
+    // The quantity may be lowered below what is held and sold already: then nothing is left.
+    const part = (units, all) => String(units >= all ? 1 : units / all);
+    const stock = ({ quantity, held, sold }) => (quantity === null ? `${count(sold)} sold`
+      : [h("span.stock", { vars: { "--sold": part(sold, quantity), "--held": part(sold + held, quantity) }, "aria-hidden": "true" }),
+        `${count(Math.max(0, quantity - sold - held))} of ${count(quantity)}`]);
     const row = (name, funnels, amount, p50, left) => {
       const sum = (key) => funnels.reduce((total, funnel) => total + funnel[key], 0);
       return [name, count(sum("mentions")), count(sum("buys")), count(sum("prompts")), count(sum("confirms")), count(sum("authorized")),
         share(sum("authorized"), sum("buys")), count(sum("expired")), count(sum("cancelled")), amount, p50, left];
     };
     const merchants = Object.entries(Object.groupBy(all, (offer) => offer.merchant));
-    const revenue = (group) => money({ minor: group.reduce((sum, offer) => sum + offer.funnel.revenue.minor, 0), currency: group[0].price.currency });
+    // What is sold in different currencies adds up to no one sum.
+    const total = (same) => money({ ...same[0].funnel.revenue, minor: same.reduce((all, offer) => all + offer.funnel.revenue.minor, 0) }, same[0].exponent);
+    const revenue = (group) => Object.values(Object.groupBy(group, (offer) => offer.funnel.revenue.currency)).map(total).join(" + ");
     const rows = merchants.flatMap(([merchant, group]) => [
       ...(group.length > 1 ? [row(h("b", {}, merchant), group.map((offer) => offer.funnel), revenue(group), "", "")] : []),
       ...group.map((offer) => row(h("span.of", {}, offer.item, h("small", {}, group.length > 1 ? `#${offer.buy_tag}` : `${merchant} · #${offer.buy_tag}`)), [offer.funnel],
-        money(offer.funnel.revenue), offer.funnel.confirm_ms_p50 === null ? "–" : span(offer.funnel.confirm_ms_p50), h("span.left", {}, stock(offer), offer.waiting ? ` · ${offer.waiting} in line` : ""))),
+        money(offer.funnel.revenue, offer.exponent), offer.funnel.confirm_ms_p50 === null ? "–" : span(offer.funnel.confirm_ms_p50), h("span.left", {}, stock(offer), offer.waiting ? ` · ${offer.waiting} in line` : ""))),
     ]);
     if (!rows.length) return h("p.empty", {}, "No offer is in this process.");
     return table(["Offer", "Mentions", "Buys", "Prompts", "Confirms", "Paid", "Buy → paid", "Expired", "Cancelled", "Revenue", "To confirm", "Left"], rows, "What became of conversations, by offer and merchant");

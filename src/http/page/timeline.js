@@ -1,7 +1,7 @@
 // The timeline: tweets as they come, and the box to write one's own. It stands still while somebody points at it or
 // has the focus in it, so that what is aimed at does not move away.
 
-import { byId, clock, fill, h } from "./dom.js";
+import { byId, clock, fill, h, isHeld, onRelease } from "./dom.js";
 import { hue } from "./shop.js";
 
 const SHOWN_MAX = 60;
@@ -14,9 +14,7 @@ export class Timeline {
     this.queue = [];
     this.place = byId("timeline");
     this.answer = undefined;
-    const resume = () => queueMicrotask(() => this.isHeld() || this.release());
-    this.place.addEventListener("pointerleave", resume);
-    this.place.addEventListener("focusout", resume);
+    onRelease(this.place, () => this.release());
     byId("held").addEventListener("click", () => this.release());
     this.makeCompose();
   }
@@ -34,7 +32,7 @@ export class Timeline {
     const mine = posts.filter((post) => post.role === "you" || post.to_you);
     const others = posts.filter((post) => !(post.role === "you" || post.to_you));
     this.insert(mine);
-    if (this.isHeld()) this.queue = [...this.queue, ...others].slice(-SHOWN_MAX);
+    if (isHeld(this.place)) this.queue = [...this.queue, ...others].slice(-SHOWN_MAX);
     else this.insert(others);
     this.drawHeld();
   }
@@ -46,10 +44,6 @@ export class Timeline {
 
   somebody() {
     return this.posts.findLast((post) => post.role === "crowd" && post.how === "own");
-  }
-
-  isHeld() {
-    return this.place.matches(":hover") || (this.place.contains(document.activeElement) && this.place.matches(":focus-within"));
   }
 
   release() {
