@@ -11,6 +11,7 @@ use anyhow::Context;
 use sha2::{Digest, Sha256};
 
 use crate::bus::{Bus, Position, TopicPartition};
+use crate::clock::Stopwatch;
 use crate::pacing::{Pacing, Stock};
 use crate::pipeline::{FILE_PLACES, Producer};
 use crate::wire::uuids::uuid_of;
@@ -39,7 +40,7 @@ pub struct Input {
 /// Waits until everything that was fed is decided and tells the stock; `None` if the program is to stop.
 pub type Settle<'a> = dyn FnMut() -> anyhow::Result<Option<Stock>> + 'a;
 
-/// How long standard input may keep still before what it said is committed, and the stop looked for.
+/// How long what standard input said may wait for more of it before it is committed, and the stop looked for.
 const STILL_MAX: Duration = Duration::from_millis(50);
 
 /// Lines of standard input that wait to be fed.
@@ -129,19 +130,24 @@ impl<'a> Feeder<'a> {
     ) -> anyhow::Result<()> {
         let mut done = place.as_ref().map_or(0, |place| place.offset);
         let (mut lines, mut bytes) = (0, 0);
+        let mut since = Stopwatch::start();
         loop {
             let next = source.next().with_context(|| format!("the line at byte {done} of {}", input.topic))?;
             let record = if let Next::Line(line) = &next { without_line_end(line) } else { &[] };
             let mut weight = self.pacing.weigh(&input.topic, record);
             let waits = matches!(next, Next::Line(_)) && self.pacing.must_settle(&weight);
-            let is_full = lines >= CHUNK_LINES_MAX || bytes >= CHUNK_BYTES_MAX;
+            let is_late = source.is_piped() && since.seconds() >= STILL_MAX.as_secs_f64();
+            let is_full = lines >= CHUNK_LINES_MAX || bytes >= CHUNK_BYTES_MAX || is_late;
             if lines > 0 && (waits || is_full || !matches!(next, Next::Line(_))) {
                 let positions = place.as_mut().map(|place| place.reach(done)).transpose()?;
                 self.producer.commit(positions.as_slice())?;
                 (lines, bytes) = (0, 0);
             }
-            if lines == 0 && !on_bytes(done)? {
-                return Ok(());
+            if lines == 0 {
+                if !on_bytes(done)? {
+                    return Ok(());
+                }
+                since = Stopwatch::start();
             }
             let line = match &next {
                 Next::Line(line) => line,
@@ -193,6 +199,10 @@ impl Lines {
             }
         })?;
         Ok(Lines::Piped(heard))
+    }
+
+    fn is_piped(&self) -> bool {
+        matches!(self, Lines::Piped(_))
     }
 
     fn next(&mut self) -> std::io::Result<Next> {

@@ -32,17 +32,22 @@ pub struct Running {
     _claim: Option<Claim>,
 }
 
-/// Opens the log for running on it. `Taken`: another program runs on the folder. While a command reads it, `again` is
-/// asked whether to try once more; `None` if not.
+/// The right to run on the folder, where there is one. `Taken`: another program has it.
+pub fn claim(settings: &Settings) -> Result<Option<Claim>, BusError> {
+    match settings.bus.kind {
+        BusKind::Embedded => Claim::take(&settings.bus.embedded.dir).map(Some),
+        BusKind::Kafka => Ok(None),
+    }
+}
+
+/// Opens the log for running on it. While a command reads the folder, `again` is asked whether to try once more; `None`
+/// if not.
 pub fn open_to_run(
     settings: &Settings,
     clock: Arc<dyn Clock>,
+    claim: Option<Claim>,
     mut again: impl FnMut() -> bool,
 ) -> Result<Option<Running>, BusError> {
-    let claim = match settings.bus.kind {
-        BusKind::Embedded => Some(Claim::take(&settings.bus.embedded.dir)?),
-        BusKind::Kafka => None,
-    };
     loop {
         match open(settings, embedded_options(settings, clock.clone())) {
             Err(BusError::Taken(_)) if claim.is_some() => {

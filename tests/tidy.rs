@@ -37,7 +37,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("pacing", &["domain", "screen", "offers"]),
     ("pipeline", &["domain", "clock", "bus", "wire", "config", "engine", "screen", "accounts", "offers", "pacing"]),
     ("log", &["bus", "config", "clock", "engine::worker", "pipeline", "screen::side"]),
-    ("feed", &["domain", "bus", "wire", "pipeline", "pacing"]),
+    ("feed", &["domain", "clock", "bus", "wire", "pipeline", "pacing"]),
     ("app", &["domain", "clock", "bus", "config", "engine", "screen", "accounts", "offers", "pipeline", "telemetry"]),
     (
         "http",

@@ -32,7 +32,12 @@ pub const EXIT_UNAVAILABLE: u8 = 69;
 pub fn run(args: &CheckArgs) -> ExitCode {
     match check(args, super::environment(), &mut io::stdout(), &mut io::stderr()) {
         Ok(code) => ExitCode::from(code),
-        Err(_) => ExitCode::FAILURE,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            // Perhaps nobody hears that either.
+            let _ = writeln!(io::stderr(), "pay-by-tweet: standard output: {error}");
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! `load`: the service under a synthetic firehose, a table and JSON of how it went, and the truth beside it.
 
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -106,12 +107,12 @@ pub fn run(args: &LoadArgs) -> Outcome {
     let finished = load::run(&**log, &*clock, &options, start, &mut |progress| tell(&bar, progress));
     bar.finish_and_clear();
     let Finished { report, truth, program } = finished?;
-    // Whatever has troubles now, the rest of what the load was for is told first.
-    super::print(report.to_string().trim_end())?;
+    // Whatever has troubles now, the rest of what the load was for is told all the same.
     let truth = truth_file.map_or(Ok(()), |file| file.write(|out| truth.write(options.network, out)));
     let json = json_file.map_or(Ok(()), |file| file.write(|out| Ok(serde_json::to_writer_pretty(out, &report)?)));
+    let printed = super::print(report.to_string().trim_end());
     program.app.stop(settings.shutdown_timeout)?;
-    truth.and(json)?;
+    truth.and(json).and(printed)?;
     Ok(if report.is_as_expected() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -194,18 +195,29 @@ impl Unfinished<'_> {
     fn create(path: &Path) -> anyhow::Result<Unfinished<'_>> {
         let mut beside = path.as_os_str().to_owned();
         beside.push(".unfinished");
-        let file = File::create(&beside).map_err(|error| Misconfigured(format!("{}: {error}", path.display())))?;
+        let refused = |why: &dyn Display| Misconfigured(format!("{}: {why}", path.display()));
+        if path.is_dir() {
+            return Err(refused(&"it is a folder; name a file").into());
+        }
+        let file = File::create(&beside).map_err(|error| refused(&error))?;
         Ok(Unfinished { path, beside: beside.into(), file })
     }
 
-    fn write(self, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> anyhow::Result<()> {
+    fn write(&self, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> anyhow::Result<()> {
         let all = || {
-            let mut out = BufWriter::new(self.file);
+            let mut out = BufWriter::new(&self.file);
             write(&mut out)?;
             out.into_inner()?.sync_all()?;
             std::fs::rename(&self.beside, self.path)
         };
         all().with_context(|| self.path.display().to_string())
+    }
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        // Once it is finished it has another name.
+        let _ = std::fs::remove_file(&self.beside);
     }
 }
 

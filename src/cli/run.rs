@@ -12,6 +12,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{Misconfigured, Outcome};
 use crate::app::{App, StageSet};
+use crate::bus::kafka::check_properties;
 use crate::bus::{Bus, BusError, TopicPartition, ends_of};
 use crate::clock::SystemClock;
 use crate::config::{BusKind, IdleBy, Settings};
@@ -76,10 +77,18 @@ pub fn open(settings: &Settings, clock: Arc<SystemClock>, stopped: &AtomicBool) 
         std::thread::sleep(LOOK_EVERY);
         !stopped.load(Ordering::Acquire)
     };
-    crate::log::open_to_run(settings, clock, again).map_err(|error| match error {
+    let refused = |error| match error {
         BusError::Taken(taken) => Misconfigured(taken).into(),
-        other => other.into(),
-    })
+        other => anyhow::Error::from(other),
+    };
+    if settings.bus.kind == BusKind::Kafka {
+        check_properties(&settings.bus.kafka_properties)?;
+    }
+    let claim = crate::log::claim(settings).map_err(refused)?;
+    if claim.is_some() {
+        http::forget_endpoint(&settings.bus.embedded.dir)?;
+    }
+    crate::log::open_to_run(settings, clock, claim, again).map_err(refused)
 }
 
 fn inputs_of(args: &RunArgs, settings: &Settings) -> anyhow::Result<Vec<Input>> {

@@ -42,7 +42,7 @@ pub fn run(args: &TapArgs) -> Outcome {
     else {
         bail!("there is no topic \"{}\"; there are {}", args.topic, known.join(", "));
     };
-    let mut tap = Tap { settings: &settings, topic, follow: args.follow, places: Vec::new() };
+    let mut tap = Tap { settings: &settings, topic, follow: args.follow, places: Vec::new(), empty_looks: 0 };
     match settings.bus.kind {
         BusKind::Kafka => tap.cluster()?,
         BusKind::Embedded => tap.folder()?,
@@ -56,18 +56,28 @@ struct Tap<'a> {
     follow: bool,
     /// What is read next, by partition.
     places: Vec<u64>,
+    /// How often nothing came in a row although there is more.
+    empty_looks: u32,
 }
 
-/// Nobody reads the output any more.
-struct ReaderLeft;
+/// What was read at one go.
+#[derive(Default)]
+struct Piece {
+    lines: String,
+    /// There is more to be read at once.
+    more: bool,
+}
 
 /// The running program went away amid its answer.
 #[derive(Debug, thiserror::Error)]
 #[error("the running program's answer breaks off: {0}")]
 struct BrokenOff(std::io::Error);
 
+/// Also if another program answers where it was: the file that names it is written anew when it comes again.
 fn is_away(error: &anyhow::Error) -> bool {
-    error.is::<BrokenOff>() || matches!(error.downcast_ref(), Some(ClientError::Away { .. }))
+    let away =
+        matches!(error.downcast_ref(), Some(ClientError::Away { .. } | ClientError::Refused { status: 401, .. }));
+    away || error.is::<BrokenOff>()
 }
 
 impl Tap<'_> {
@@ -76,81 +86,110 @@ impl Tap<'_> {
         let mut reader = log.reader()?;
         let mut told = false;
         loop {
-            match self.print_log(&*log, &mut *reader) {
-                Ok(Some(ReaderLeft)) => return Ok(()),
-                Ok(None) => told = false,
+            let more = match self.read(&*log, &mut *reader) {
+                Ok(piece) => {
+                    told = false;
+                    if super::reader_left(write(&piece.lines))? {
+                        return Ok(());
+                    }
+                    piece.more
+                }
                 Err(error) if self.follow && matches!(error.downcast_ref(), Some(BusError::Unavailable(_))) => {
                     if !std::mem::replace(&mut told, true) {
                         eprintln!("pay-by-tweet: {error:#}; trying again");
                     }
+                    false
                 }
                 Err(other) => return Err(other),
-            }
-            if !self.follow {
+            };
+            if !more && !self.follow {
                 return Ok(());
             }
-            std::thread::sleep(LOOK_EVERY);
+            self.pause(more);
         }
     }
 
-    /// Opens the folder anew for every look: a program that starts meanwhile must not wait for who follows.
+    /// Opens the folder anew for every piece, and prints when it is closed: a program that starts meanwhile must wait
+    /// neither for who follows nor for who reads what is printed.
     fn folder(&mut self) -> anyhow::Result<()> {
         loop {
-            let printed = match open_log(self.settings) {
-                Ok(log) => self.print_log(&*log, &mut *log.reader()?)?,
+            let more = match open_log(self.settings) {
+                Ok(log) => {
+                    let piece = self.read(&*log, &mut *log.reader()?)?;
+                    drop(log);
+                    if super::reader_left(write(&piece.lines))? {
+                        return Ok(());
+                    }
+                    piece.more
+                }
                 Err(BusError::Taken(taken)) => match read_endpoint(&self.settings.bus.embedded.dir)? {
                     Some(endpoint) => match self.print_remote(&endpoint) {
+                        Ok(true) => return Ok(()),
                         // It is stopping, or just gone.
-                        Err(error) if self.follow && is_away(&error) => None,
-                        printed => printed?,
+                        Err(error) if !self.follow || !is_away(&error) => return Err(error),
+                        _ => false,
                     },
                     // It is starting or stopping, or another command reads.
-                    None if self.follow => None,
+                    None if self.follow => false,
                     None => return Err(super::Misconfigured(taken).into()),
                 },
                 Err(other) => return Err(other.into()),
             };
-            if !self.follow || printed.is_some() {
+            if !more && !self.follow {
                 return Ok(());
             }
+            self.pause(more);
+        }
+    }
+
+    fn pause(&self, more: bool) {
+        if !more || self.empty_looks > 0 {
             std::thread::sleep(LOOK_EVERY);
         }
     }
 
-    fn print_log(&mut self, log: &dyn Bus, reader: &mut dyn Reader) -> anyhow::Result<Option<ReaderLeft>> {
+    /// Reads on, partition by partition, as much as is taken at one go. Of partitions that can't be read the first is
+    /// told when the others have nothing more.
+    fn read(&mut self, log: &dyn Bus, reader: &mut dyn Reader) -> anyhow::Result<Piece> {
         let all = log.all_of(self.topic)?;
         self.places.resize(all.len(), 0);
-        let mut out = std::io::stdout().lock();
+        let (mut away, mut held_back) = (None, None);
         for (at, place) in all.iter().zip(&mut self.places) {
-            let end = reader.end(at)?;
-            *place = (*place).max(reader.beginning(at)?);
-            let mut empty_looks = 0;
-            while *place < end {
-                let mut lines = String::new();
-                let next = reader.read(at, *place, Budget::BULK, &mut |record| {
+            let mut lines = String::new();
+            let mut look = || {
+                let end = reader.end(at)?;
+                let from = (*place).max(reader.beginning(at)?);
+                let next = reader.read(at, from, Budget::BULK, &mut |record| {
                     lines += &tap_line(at.partition, record.offset, record.key, record.value, &record.headers.read());
                     lines.push('\n');
                 })?;
-                if super::reader_left(out.write_all(lines.as_bytes()))? {
-                    return Ok(Some(ReaderLeft));
+                Ok((from, next, end))
+            };
+            match look() {
+                Ok((from, next, _)) if next > from => {
+                    (*place, self.empty_looks) = (next, 0);
+                    return Ok(Piece { lines, more: true });
                 }
-                if next > *place {
-                    (*place, empty_looks) = (next, 0);
-                } else if self.follow {
-                    break;
-                } else if empty_looks == EMPTY_LOOKS_MAX {
-                    let (topic, partition) = (self.topic, at.partition);
-                    bail!("{topic} {partition} can't be read beyond {next} of {end}: a transaction stays open");
-                } else {
-                    empty_looks += 1;
-                    std::thread::sleep(LOOK_EVERY);
-                }
+                Ok((from, _, end)) => held_back = held_back.or((from < end).then_some((at.partition, from, end))),
+                Err(BusError::Unavailable(why)) => away = away.or(Some(BusError::Unavailable(why))),
+                Err(other) => return Err(other.into()),
             }
         }
-        Ok(super::reader_left(out.flush())?.then_some(ReaderLeft))
+        match (away, held_back) {
+            (Some(away), _) => Err(away.into()),
+            (None, Some((partition, from, end))) if !self.follow => {
+                self.empty_looks += 1;
+                if self.empty_looks > EMPTY_LOOKS_MAX {
+                    bail!("{} {partition} can't be read beyond {from} of {end}: a transaction stays open", self.topic);
+                }
+                Ok(Piece { lines: String::new(), more: true })
+            }
+            _ => Ok(Piece::default()),
+        }
     }
 
-    fn print_remote(&mut self, endpoint: &Endpoint) -> anyhow::Result<Option<ReaderLeft>> {
+    /// Prints what the running program tells. True when nobody reads the output any more.
+    fn print_remote(&mut self, endpoint: &Endpoint) -> anyhow::Result<bool> {
         self.places.resize(self.settings.topics.partitions as usize, 0);
         let mut out = std::io::stdout().lock();
         for (partition, place) in self.places.iter_mut().enumerate() {
@@ -161,12 +200,18 @@ impl Tap<'_> {
                 let Some(offset) = record["offset"].as_u64() else { bail!("the running program answered: {line}") };
                 *place = offset + 1;
                 if super::reader_left(writeln!(out, "{line}"))? {
-                    return Ok(Some(ReaderLeft));
+                    return Ok(true);
                 }
             }
         }
-        Ok(super::reader_left(out.flush())?.then_some(ReaderLeft))
+        super::reader_left(out.flush())
     }
+}
+
+fn write(lines: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(lines.as_bytes())?;
+    out.flush()
 }
 
 /// The log of a cluster, or of a folder that nobody holds.

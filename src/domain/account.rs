@@ -218,12 +218,12 @@ impl Account {
         purchase.forget_at(rules).filter(|_| !is_needed)
     }
 
-    /// When the links of who is not linked are forgotten, whatever was told of his card since.
+    /// When the links of who has unlinked are forgotten, whatever was told of his card since. Of who was never linked a
+    /// card's status stays: the link that it holds against may be read yet.
     pub fn links_gone_at(&self, rules: &Rules) -> Option<Time> {
-        let last = self.links.iter().rfind(|entry| entry.change.is_full());
-        let is_linked = last.is_some_and(|entry| matches!(entry.change, LinkChange::Link(_)));
-        let told = self.links.iter().map(|entry| entry.at).max().filter(|_| !is_linked);
-        told.map(|at| at.after(rules.windows.forget_after))
+        let last = self.links.iter().rfind(|entry| entry.change.is_full())?;
+        let told = self.links.iter().map(|entry| entry.at).max()?;
+        matches!(last.change, LinkChange::Unlink).then(|| told.after(rules.windows.forget_after))
     }
 
     /// Forgets the purchases that the watermark allows to.
@@ -248,11 +248,11 @@ impl Account {
         records * PER_RECORD_BYTES
     }
 
-    /// Purchases that wait plus records kept early: what `limits.pending_per_account` bounds. What can confirm nothing
-    /// is kept to be told, and is no early confirm.
+    /// Purchases that wait plus records kept early: what `limits.pending_per_account` bounds. What can confirm nothing,
+    /// or was told already, is no early confirm.
     pub fn pending(&self) -> usize {
         let Some(extras) = self.extras.as_deref() else { return self.waiting() };
-        let confirms = extras.confirms.iter().filter(|kept| !matches!(kept.how, ConfirmForm::Never(_)));
+        let confirms = extras.confirms.iter().filter(|kept| !kept.told && !matches!(kept.how, ConfirmForm::Never(_)));
         let hit = |deleted: &DeletedPost| self.purchases.iter().any(|purchase| purchase.is_ordered_by(deleted.post));
         let early = extras.deletions.iter().filter(|deleted| !hit(deleted));
         self.waiting() + confirms.count() + extras.cancels.len() + early.count()

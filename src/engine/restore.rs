@@ -42,6 +42,8 @@ pub enum Progress {
     Done,
     /// This many records were read; the end is not known to be reached yet.
     Read(u64),
+    /// An open transaction holds back what follows.
+    HeldBack,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -114,11 +116,13 @@ impl<S: Shard> Restore<S> {
         }
         if next > *position {
             (*position, *waited) = (next, Span::ZERO);
-        } else if waited.0 >= RESTORE_STALL_MS {
+            return Ok(Progress::Read(records));
+        }
+        if waited.0 >= RESTORE_STALL_MS {
             let (topic, partition) = (at.topic.to_string(), at.partition);
             return Err(RestoreFailure::Stalled { topic, partition, position: *position, end: *end });
         }
-        Ok(Progress::Read(records))
+        Ok(Progress::HeldBack)
     }
 
     /// The shard, once [`Progress::Done`] was said.

@@ -41,6 +41,9 @@ pub const RESTORE_STALL_MS: i64 = 60_000;
 /// that slept.
 pub const RESTORE_LOOK_MAX_MS: i64 = 5_000;
 
+/// A restore that an open transaction holds back rests as long as after so many setbacks.
+pub const HELD_BACK_SETBACKS: u32 = 3;
+
 /// Bytes of changelog records that a restore gathers before it decodes them.
 pub const RESTORE_GATHERED_BYTES_MAX: usize = 64 << 20;
 

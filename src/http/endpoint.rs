@@ -79,6 +79,14 @@ pub fn write_endpoint(dir: &Path, addr: SocketAddr, secret: &str) -> io::Result<
 
 /// The endpoint of the program that holds the folder; `None` where none has written one. A killed program leaves its
 /// own behind: nobody answers there.
+/// Takes away what a killed program left: whoever answers there now is another.
+pub fn forget_endpoint(dir: &Path) -> io::Result<()> {
+    match fs::remove_file(dir.join(FILE)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 pub fn read_endpoint(dir: &Path) -> io::Result<Option<Endpoint>> {
     let path = dir.join(FILE);
     let file = match File::open(&path) {
@@ -178,6 +186,9 @@ mod tests {
             assert_eq!(mode & 0o777, 0o600);
         }
         drop(file);
+        assert_eq!(read_endpoint(dir.path()).expect("readable"), None);
+        fs::write(dir.path().join(FILE), "left by a killed program").expect("writable");
+        (0..2).for_each(|_| forget_endpoint(dir.path()).expect("it goes, or is gone"));
         assert_eq!(read_endpoint(dir.path()).expect("readable"), None);
     }
 

@@ -60,7 +60,9 @@ use tap::Taps;
 use watch::{Watch, Watching};
 
 pub use accounts::account_json;
-pub use endpoint::{ClientError, Endpoint, EndpointFile, client_get, new_secret, read_endpoint, write_endpoint};
+pub use endpoint::{
+    ClientError, Endpoint, EndpointFile, client_get, forget_endpoint, new_secret, read_endpoint, write_endpoint,
+};
 pub use ends::{Ends, PartitionEnds};
 pub use events::Events;
 pub use offers::offers_json;

@@ -99,6 +99,8 @@ pub fn a_demo_in_the_open_wants_a_key(browser: &Browser) {
     browser.devtools("Emulation.setTimezoneOverride", &serde_json::json!({"timezoneId": "Asia/Kolkata"}));
     browser.goto(&demo.url);
     browser.until("it asks for a key", "/http.token_file/.test(document.querySelector('#key').innerText)");
+    enter_key(browser, "“let me in”");
+    browser.until("no header carries it", "/no such characters/.test(document.querySelector('#toast').innerText)");
     enter_key(browser, "let us in");
     browser.until("it was wrong", "/token is wrong/.test(document.querySelector('#key').innerText)");
     enter_key(browser, "let me in");

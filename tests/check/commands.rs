@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use pay_by_tweet::bus::embedded::{Embedded, EmbeddedOptions};
@@ -148,6 +149,42 @@ fn standard_input_is_fed_as_it_comes_and_holds_up_no_stop() {
     until("the post is fed", || place.tap("tweets").iter().any(|line| line.contains("301347426925214077")));
     assert_eq!(program.terminated(), Some(0));
     drop(typed);
+}
+
+#[test]
+fn standard_input_that_never_rests_is_fed_too_and_holds_up_no_stop() {
+    let place = Place::new("");
+    let mut program = Program::start(place.command(&["run", "--input", "-"]).stdin(Stdio::piped()));
+    let mut typed = program.0.stdin.take().expect("it is piped");
+    let stopped = Arc::new(AtomicBool::new(false));
+    let stop = stopped.clone();
+    let typing = std::thread::spawn(move || {
+        // Until it is stopped, or its reader has ended.
+        while !stop.load(Ordering::Acquire) && typed.write_all(b"{\"text\":\"hello\"}\n").is_ok() {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    });
+    until("it runs", || endpoint(&place.log()).exists());
+    until("posts are fed", || !place.tap("tweets").is_empty());
+    assert_eq!(program.terminated(), Some(0));
+    stopped.store(true, Ordering::Release);
+    typing.join().expect("it types");
+}
+
+#[test]
+fn who_reads_what_tap_prints_keeps_no_program_from_starting() {
+    let place = Place::new("");
+    let file = place.dir.path().join("offers.jsonl");
+    std::fs::write(&file, format!("{{\"id\":\"{}\"}}\n", "x".repeat(300)).repeat(2_000)).expect("the folder is ours");
+    let fed = place.output(&["run", "--input", &format!("offers={}", file.display())]);
+    assert!(fed.status.success(), "{}", String::from_utf8_lossy(&fed.stderr));
+    let mut page = Program::start(place.command(&["tap", "offers"]).stdout(Stdio::piped()));
+    let mut first = BufReader::new(page.0.stdout.take().expect("it is piped")).lines();
+    assert!(first.next().is_some(), "it prints, and then waits for its reader");
+    let program = Program::start(&mut place.command(&["run"]));
+    until("it runs", || endpoint(&place.log()).exists());
+    assert!(page.0.try_wait().expect("it is a child").is_none(), "it had more to print than a pipe takes");
+    assert_eq!(program.terminated(), Some(0));
 }
 
 #[test]

@@ -57,6 +57,21 @@ pub const TABLE: Table = &[
         t.post(ALICE, "15:01:00", "#BuyAmexGiftCard25 #ConfirmAmexGiftCard25 #ConfirmKindleFireHD");
         t.expect(&["alice gift: ordered > prompted !both_tags", "alice hears prompt"]);
     }),
+    ("a confirm that was told already is no early one", |t| {
+        t.set("limits.pending_per_account", "1");
+        t.linked(ALICE);
+        t.post(ALICE, "15:01:00", BUY);
+        t.post(ALICE, "15:02:00", CONFIRM);
+        t.post(ALICE, "15:02:30", "again #ConfirmAmexGiftCard25");
+        t.post(ALICE, "15:04:00", "#BuyKindleFireHD");
+        t.expect(&[
+            "alice gift: ordered > prompted > authorized > fulfilled !no_purchase",
+            "alice kindle: ordered > prompted",
+            "alice hears prompt, purchased, prompt",
+            "alice pays 1500 USD",
+        ]);
+        t.decided_at_once("what is kept when a buy is read");
+    }),
     ("purchases per day", |t| {
         t.set("limits.purchases_per_day", "1");
         t.linked(ALICE);

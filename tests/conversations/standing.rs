@@ -77,6 +77,15 @@ pub const TABLE: Table = &[
         cancelled(t, "unlinked");
         t.event_at("cancelled", "15:05:00");
     }),
+    ("a card's status that is read long after it was told, and before its link, holds", |t| {
+        t.set("account.forget_after", "\"1h\"");
+        t.noise("14:00:00");
+        t.watermark("15:00:00");
+        t.card(ALICE, "suspended", "13:30:00");
+        t.link(ALICE, "13:00:00");
+        t.post(ALICE, "15:01:00", BUY);
+        t.expect(&["alice gift: rejected(card_not_active)", "alice hears not_eligible"]);
+    }),
     ("a suspended card cancels what waits", |t| {
         ordered(t);
         t.card(ALICE, "suspended", "15:05:00");

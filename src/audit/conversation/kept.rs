@@ -68,11 +68,11 @@ impl Kept {
         }
     }
 
-    /// Whether it counts towards what an account may keep: all but the deletion of a known order, and what can confirm
-    /// nothing whatever is read.
+    /// Whether it counts towards what an account may keep: all but the deletion of a known order, and confirms that
+    /// were told already or can confirm nothing.
     pub fn is_early(&self, purchases: &[Purchase]) -> bool {
         match &self.what {
-            What::Confirm(confirm) => !confirm.buys && confirm.form != PostForm::ManualRetweet,
+            What::Confirm(confirm) => !self.told && !confirm.buys && confirm.form != PostForm::ManualRetweet,
             What::Cancel { .. } => true,
             What::Deleted(_) => !purchases.iter().any(|purchase| self.stops(purchase)),
         }

@@ -1,6 +1,6 @@
 //! What becomes of a purchase once it is opened: prompt, confirm, payment, end.
 
-use crate::domain::{PostId, Reason, ReplyKind, State, StockAction, Time};
+use crate::domain::{PostId, Reason, ReplyKind, Span, State, StockAction, Time};
 
 use super::account::{Account, Now};
 use super::kept::{Confirm, Kept, What};
@@ -238,6 +238,7 @@ impl Account {
         let purchase = &mut self.purchases[index];
         purchase.state = State::Authorized;
         purchase.fulfil = Some(confirm.time.after(window));
+        purchase.deadline = if window > Span::ZERO { confirm.time.after(window) } else { purchase.from };
         purchase.confirmed = Some((confirm.post, link.billing_ref.clone()));
         let paid = Paid {
             card: link.card.clone(),

@@ -17,6 +17,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
 use rustc_hash::FxHashMap;
 
+use super::Shared;
 use super::clients::tell;
 use super::complaints::complain;
 use super::names::Names;
@@ -38,6 +39,7 @@ pub struct Member {
     ordinary: Queue,
     bell: Arc<Doorbell>,
     names: Names,
+    shared: Arc<Shared>,
     topics: Vec<Subscription>,
     rows: Vec<Row>,
     /// Where the records of a partition go; filled as they come.
@@ -81,7 +83,8 @@ enum GroupEvent {
 }
 
 impl Member {
-    pub fn join(config: &ClientConfig, names: Names, topics: Vec<Subscription>) -> Result<Member, BusError> {
+    pub fn join(config: &ClientConfig, shared: Arc<Shared>, topics: Vec<Subscription>) -> Result<Member, BusError> {
+        let names = shared.names.clone();
         let fatal = |why: KafkaError| BusError::Fatal(why.to_string());
         let consumer = BaseConsumer::from_config_and_context(config, GroupEvents::default()).map_err(fatal)?;
         let client = consumer.client().native_ptr();
@@ -94,6 +97,7 @@ impl Member {
             ordinary: Queue::new(client).with_bell(&bell),
             bell,
             names,
+            shared,
             topics,
             rows: Vec::new(),
             places: FxHashMap::default(),
@@ -199,9 +203,28 @@ impl Member {
             }
         }
         let Some(arriving) = self.arriving.clone() else { return Ok(None) };
+        self.ensure_known()?;
         let told = self.arrive(&arriving)?;
         self.arriving = None;
         Ok(Some(Polled::Assigned(told)))
+    }
+
+    /// A topic that grew has everybody assigned anew, whoever gets its new partitions. What is in them, no watermark of
+    /// this program waits for, and no catalogue of it knows.
+    fn ensure_known(&self) -> Result<(), BusError> {
+        for Subscription { topic, .. } in &self.topics {
+            let Some(count) = self.shared.known_partitions(topic) else { continue };
+            let name = self.names.physical(topic);
+            let metadata = self.consumer.fetch_metadata(Some(&name), CALL_WAIT).map_err(unavailable)?;
+            let has = metadata.topics().iter().map(|one| one.partitions().len()).sum::<usize>();
+            if has > count as usize {
+                return Err(BusError::Fatal(format!(
+                    "{topic} has {has} partitions now, and had {count} when this program started: start all processes \
+                     anew, together"
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// Looks the positions up, then takes the partitions, paused.

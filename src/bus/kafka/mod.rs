@@ -32,15 +32,15 @@ mod transactions;
 mod worker;
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::Display;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rdkafka::TopicPartitionList;
-use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::config::{FromClientConfig, FromClientConfigAndContext};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::Metadata;
+use rdkafka::producer::BaseProducer;
 use rdkafka::topic_partition_list::TopicPartitionListElem;
 
 use self::appender::KafkaAppender;
@@ -75,11 +75,10 @@ struct Shared {
 impl Kafka {
     /// `properties`: librdkafka's, `bootstrap.servers` among them; `prefix`: `topics.prefix`. Connects on first use.
     pub fn new(properties: BTreeMap<String, String>, prefix: &str) -> Result<Kafka, BusError> {
-        check_properties(&properties)?;
+        check_tls(&properties)?;
         let clients = Clients::new(properties);
         let config = clients.reader(Isolation::Uncommitted);
-        let ends = BaseConsumer::from_config_and_context(&config, Quiet::default());
-        let ends = ends.map_err(|why| BusError::Fatal(format!("bus.kafka.properties: {}", refusal(&why))))?;
+        let ends = BaseConsumer::from_config_and_context(&config, Quiet::default()).map_err(refused)?;
         tracing::info!(properties = clients.described(), "kafka");
         let shared =
             Shared { clients, names: Names::new(prefix), onlookers: Mutex::default(), partitions: Mutex::default() };
@@ -99,15 +98,28 @@ impl Kafka {
     }
 }
 
-/// Whether this build's librdkafka knows the properties and can take their values; asks no broker.
+/// Whether this build's librdkafka knows the properties and can take their values, together, for each kind of client;
+/// waits for no broker.
 pub fn check_properties(properties: &BTreeMap<String, String>) -> Result<(), BusError> {
-    let refused = |why: &dyn Display| BusError::Misconfigured(format!("bus.kafka.properties: {why}"));
+    check_tls(properties)?;
+    let clients = Clients::new(properties.clone());
+    for config in [clients.reader(Isolation::Uncommitted), clients.member("check", "check")] {
+        BaseConsumer::from_config_and_context(&config, Quiet::default()).map_err(refused)?;
+    }
+    BaseProducer::from_config(&clients.producer("check")).map(|_| ()).map_err(refused)
+}
+
+fn check_tls(properties: &BTreeMap<String, String>) -> Result<(), BusError> {
     let secure = properties.get("security.protocol").is_some_and(|value| value.to_lowercase().ends_with("ssl"));
     if secure && !cfg!(feature = "tls") {
-        return Err(refused(&"security.protocol: this build does not speak TLS; build it with --features tls"));
+        let why = "this build does not speak TLS; build it with --features tls";
+        return Err(BusError::Misconfigured(format!("bus.kafka.properties: security.protocol: {why}")));
     }
-    let config = Clients::new(properties.clone()).reader(Isolation::Uncommitted);
-    config.create_native_config().map(|_| ()).map_err(|why| refused(&refusal(&why)))
+    Ok(())
+}
+
+fn refused(why: KafkaError) -> BusError {
+    BusError::Misconfigured(format!("bus.kafka.properties: {}", refusal(&why)))
 }
 
 impl Shared {

@@ -27,14 +27,14 @@ pub struct KafkaWorker {
 impl KafkaWorker {
     /// Takes the transactional identity over, then joins the group.
     pub fn open(shared: Arc<Shared>, spec: WorkerSpec) -> Result<KafkaWorker, BusError> {
-        let names = shared.names.clone();
+        let names = &shared.names;
         let identity = names.physical(&spec.name);
         let transactions = Transactions::open(shared.clients.producer(&identity), &spec.name)?;
         let member = if spec.topics.is_empty() {
             None
         } else {
             let config = shared.clients.member(&names.physical(&spec.group), &identity);
-            Some(Member::join(&config, names, spec.topics)?)
+            Some(Member::join(&config, shared.clone(), spec.topics)?)
         };
         Ok(KafkaWorker { shared, group: spec.group, member, transactions })
     }
@@ -44,18 +44,6 @@ impl KafkaWorker {
         match &self.member {
             Some(member) => Ok(member.group_metadata()),
             None => Ok(self.shared.onlooker(&self.group)?.group_metadata()),
-        }
-    }
-
-    /// A topic that grew: what is in its new partitions, no watermark waits for and no catalogue knows.
-    fn ensure_known(&self, at: &TopicPartition) -> Result<(), BusError> {
-        match self.shared.known_partitions(&at.topic) {
-            Some(count) if at.partition >= count => Err(BusError::Fatal(format!(
-                "{} has partition {} now, and had {count} partitions when this program started: start all processes \
-                 anew, together",
-                at.topic, at.partition
-            ))),
-            _ => Ok(()),
         }
     }
 
@@ -71,11 +59,7 @@ impl BusWorker for KafkaWorker {
         wait: Duration,
         visit: &mut dyn FnMut(&TopicPartition, RecordRef<'_>),
     ) -> Result<Polled, BusError> {
-        let polled = self.member()?.poll(budget, wait, visit)?;
-        if let Polled::Assigned(told) = &polled {
-            told.iter().try_for_each(|(at, _)| self.ensure_known(at))?;
-        }
-        Ok(polled)
+        self.member()?.poll(budget, wait, visit)
     }
 
     fn resume_at(&mut self, positions: &[(TopicPartition, u64)]) -> Result<(), BusError> {

@@ -142,18 +142,18 @@ fn a_restore_is_the_fold_of_the_input_and_misses_nothing_below_an_open_transacti
     bus.set_faults(Faults { short_polls: 900, ..Faults::default() });
     let mut reader = reader(&bus);
     let mut steps = 0;
-    while restore.step(&mut *reader, Time(0)).unwrap() != Progress::Read(0) {
+    while restore.step(&mut *reader, Time(0)).unwrap() != Progress::HeldBack {
         steps += 1;
         assert!(steps < 100, "it must wait for the open transaction");
     }
     // A clock that jumps is no wait.
     let mut now = Time(RESTORE_STALL_MS);
-    assert_eq!(restore.step(&mut *reader, now).unwrap(), Progress::Read(0));
+    assert_eq!(restore.step(&mut *reader, now).unwrap(), Progress::HeldBack);
     let stuck = loop {
         now = now.after(Span(1_000));
         assert!(now < Time(3 * RESTORE_STALL_MS), "it must not wait for ever");
         match restore.step(&mut *reader, now) {
-            Ok(read) => assert_eq!(read, Progress::Read(0)),
+            Ok(read) => assert_eq!(read, Progress::HeldBack),
             Err(stuck) => break stuck,
         }
     };
@@ -236,7 +236,7 @@ fn a_partition_that_an_open_transaction_holds_back_keeps_nobody_else_waiting() {
     settle(&mut one, Time(0));
     assert_eq!((values(&bus, &output(0)).len(), values(&bus, &output(1)).len()), (1, 2));
     bus.end_foreign(foreign, false);
-    settle(&mut one, Time(1));
+    settle(&mut one, Time(1_000));
     check_exactly_once(&bus, 2, "a partition was held back for a while");
     assert!(one.is_ready());
 }

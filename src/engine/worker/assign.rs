@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::super::held::{Fetch, Held, State};
 use super::super::host::Host;
 use super::super::restore::{Progress, RestoreFailure};
+use super::super::settings::HELD_BACK_SETBACKS;
 use super::super::shard::Shard;
 use super::super::stage::Stage;
 use super::commit::{Phase, fresh_restore};
@@ -120,9 +121,9 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
         let Some(row) = due else { return Ok(false) };
         let State::Restoring(restore) = &mut row.state else { unreachable!("just matched") };
         match restore.step(&mut **reader, now) {
-            // Held back by an open transaction: the others are read before it is looked at again.
-            Ok(Progress::Read(0)) => {
-                row.failed = Some((0, now));
+            // A look may take its time, and the others have work to do.
+            Ok(Progress::HeldBack) => {
+                row.failed = Some((HELD_BACK_SETBACKS, now));
                 Ok(false)
             }
             Ok(Progress::Read(records)) => {

@@ -56,7 +56,8 @@ export function isHeld(place) {
 export function onRelease(place, resume) {
   const look = () => queueMicrotask(() => isHeld(place) || resume());
   place.addEventListener("pointerleave", look);
-  place.addEventListener("focusout", look);
+  // From one thing of a place to the next the focus is nowhere for a moment.
+  place.addEventListener("focusout", (event) => place.contains(event.relatedTarget) || look());
 }
 
 /** Tells a screen reader. */

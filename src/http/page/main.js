@@ -77,8 +77,15 @@ function askForKey(refused, retry) {
   if (refused.keyed) token.set(undefined);
   const dialog = byId("key");
   const input = h("input", { type: "password", id: "key-value", autocomplete: "off", required: true, "aria-describedby": "key-why" });
-  const go = async () => {
-    token.set(input.value.trim());
+  const go = async (event) => {
+    const value = input.value.trim();
+    // What no header can carry would fail every question from then on.
+    if (!/^[\x20-\x7e]+$/.test(value)) {
+      event.preventDefault();
+      input.value = "";
+      return toast("A token has no such characters.");
+    }
+    token.set(value);
     // Whoever listened as a stranger is told accounts, too, from now on.
     if (await retry()) listenAnew();
   };
