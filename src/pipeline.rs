@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::bail;
 use serde_json::Value;
 
 use crate::accounts::{self, AccountsStage};
@@ -411,37 +410,21 @@ impl InlinePipeline {
     }
 }
 
-/// Looks at a changelog that an open transaction holds back: above `transaction.timeout.ms`, after which its broker
-/// ends it.
-const HELD_BACK_LOOKS_MAX: u32 = 200;
-const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(200);
-
-/// A shard as of its changelog, for commands that look at a log which no program runs on.
+/// A shard as of its changelog, for commands that look at a log which no program runs on. `now` is asked before each
+/// look, so that a changelog that is held back for good is given up.
 pub fn restored<St: Stage>(
     stage: &St,
     bus: &dyn Bus,
     input: &str,
     partition: u32,
-    now: Time,
+    now: &mut dyn FnMut() -> Time,
 ) -> anyhow::Result<St::Shard> {
     let shard = stage.shard(&TopicPartition::new(input, partition), "");
     let changelog = stage.changelog().map(|topic| TopicPartition { topic, partition });
     let mut restore = Restore::new(shard, changelog, true);
     let mut reader = bus.reader()?;
-    let mut held_back = 0;
-    loop {
-        match restore.step(&mut *reader, now)? {
-            Progress::Done => return Ok(restore.into_shard()),
-            Progress::Read(_) => held_back = 0,
-            Progress::HeldBack if held_back == HELD_BACK_LOOKS_MAX => {
-                bail!("what is remembered can't be read: a transaction stays open in a changelog ({input} {partition})")
-            }
-            Progress::HeldBack => {
-                held_back += 1;
-                std::thread::sleep(LOOK_AGAIN_AFTER);
-            }
-        }
-    }
+    while restore.step(&mut *reader, now())? != Progress::Done {}
+    Ok(restore.into_shard())
 }
 
 /// All records of a topic.

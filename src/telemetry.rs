@@ -91,21 +91,23 @@ pub fn verdicts(counts: &Counts) {
 
 /// How a shard of the accounts stage stands after a commit.
 pub fn accounts_shard(partition: u32, accounts: usize, kept_bytes: usize, watermark: Option<Time>) {
-    let partition = partition.to_string();
-    gauge!("pay_by_tweet_accounts", "partition" => partition.clone()).set(accounts as f64);
-    gauge!("pay_by_tweet_kept_bytes", "partition" => partition.clone()).set(kept_bytes as f64);
+    accounts_gauges(partition, accounts, kept_bytes, watermark.is_none());
     if let Some(Time(ms)) = watermark {
-        gauge!("pay_by_tweet_watermark_seconds", "partition" => partition.clone()).set(ms as f64 / 1000.0);
+        gauge!("pay_by_tweet_watermark_seconds", "partition" => partition.to_string()).set(ms as f64 / 1000.0);
     }
-    gauge!("pay_by_tweet_watermark_missing", "partition" => partition).set(f64::from(u8::from(watermark.is_none())));
 }
 
 /// A shard of the accounts stage is another worker's now. Its watermark is none, which a minimum over all passes by.
 pub fn accounts_shard_left(partition: u32) {
-    accounts_shard(partition, 0, 0, None);
-    let partition = partition.to_string();
-    gauge!("pay_by_tweet_watermark_seconds", "partition" => partition.clone()).set(f64::NAN);
-    gauge!("pay_by_tweet_watermark_missing", "partition" => partition).set(0.0);
+    accounts_gauges(partition, 0, 0, false);
+    gauge!("pay_by_tweet_watermark_seconds", "partition" => partition.to_string()).set(f64::NAN);
+}
+
+fn accounts_gauges(partition: u32, accounts: usize, kept_bytes: usize, lacks_watermark: bool) {
+    let labels = [("partition", partition.to_string())];
+    gauge!("pay_by_tweet_accounts", &labels).set(accounts as f64);
+    gauge!("pay_by_tweet_kept_bytes", &labels).set(kept_bytes as f64);
+    gauge!("pay_by_tweet_watermark_missing", &labels).set(f64::from(u8::from(lacks_watermark)));
 }
 
 /// How far a stage's group is behind in a partition, and how long an open transaction has held back what follows there,

@@ -11,7 +11,7 @@ use crate::accounts::{AccountsAnswer, AccountsQuery};
 use crate::bus::{Bus, BusError, partition_of_key};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Settings;
-use crate::domain::{AccountId, Time};
+use crate::domain::AccountId;
 use crate::engine::shard::Shard;
 use crate::http::{account_json, client_get, offers_json, read_endpoint};
 use crate::offers::{OffersAnswer, OffersQuery};
@@ -36,9 +36,9 @@ pub fn account(args: &AccountArgs) -> Outcome {
     let settings = super::settings(args.config.config.as_deref())?;
     let id = AccountId::parse(&args.id);
     let id = id.ok_or_else(|| Misconfigured(format!("\"{}\" is no account such as twitter:783214", args.id)))?;
-    let body = ask(&settings, &format!("/v1/accounts/{id}"), |bus, stages, now| {
+    let body = ask(&settings, &format!("/v1/accounts/{id}"), |bus, stages| {
         let partition = partition_of_key(id.to_string().as_bytes(), bus.partitions("accounts.inbox")?);
-        let shard = restored(&*stages.accounts, bus, "accounts.inbox", partition, now)?;
+        let shard = restored(&*stages.accounts, bus, "accounts.inbox", partition, &mut || SystemClock.now())?;
         Ok(match shard.query(AccountsQuery::Account(id)) {
             AccountsAnswer::Account(Some(account), watermark) => account_json(id, &account, watermark),
             _ => Value::Null,
@@ -54,10 +54,10 @@ pub fn account(args: &AccountArgs) -> Outcome {
 
 pub fn offers(args: &OffersArgs) -> Outcome {
     let settings = super::settings(args.config.config.as_deref())?;
-    let body = ask(&settings, "/v1/offers", |bus, stages, now| {
+    let body = ask(&settings, "/v1/offers", |bus, stages| {
         let mut views = Vec::new();
         for partition in 0..bus.partitions("offers.inbox")? {
-            let shard = restored(&*stages.offers, bus, "offers.inbox", partition, now)?;
+            let shard = restored(&*stages.offers, bus, "offers.inbox", partition, &mut || SystemClock.now())?;
             let OffersAnswer::All(all) = shard.query(OffersQuery::All);
             views.extend(all);
         }
@@ -72,12 +72,12 @@ pub fn offers(args: &OffersArgs) -> Outcome {
 fn ask(
     settings: &Settings,
     path: &str,
-    read: impl FnOnce(&dyn Bus, &Stages, Time) -> anyhow::Result<Value>,
+    read: impl FnOnce(&dyn Bus, &Stages) -> anyhow::Result<Value>,
 ) -> anyhow::Result<Value> {
     match super::tap::open_log(settings) {
         Ok(log) => {
             let stages = Stages::new(settings, &*log, Topology::default())?;
-            read(&*log, &stages, SystemClock.now())
+            read(&*log, &stages)
         }
         Err(BusError::Taken(taken)) => {
             let endpoint = read_endpoint(&settings.bus.embedded.dir)?.ok_or(Misconfigured(taken))?;

@@ -47,11 +47,7 @@ pub struct AuditArgs {
 /// Exits with 0 or 1 by the verdict; whatever comes to none ends otherwise.
 pub fn run(args: &AuditArgs) -> Outcome {
     let settings = super::settings(args.config.config.as_deref())?;
-    judged(args, &settings).map_err(|error| match error.downcast::<Misconfigured>() {
-        Ok(error) => error.into(),
-        Err(other) if matches!(other.downcast_ref(), Some(BusError::Misconfigured(_))) => other,
-        Err(other) => Unjudged(other).into(),
-    })
+    judged(args, &settings).map_err(|error| Unjudged(error).into())
 }
 
 fn judged(args: &AuditArgs, settings: &Settings) -> Outcome {

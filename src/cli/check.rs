@@ -29,15 +29,10 @@ pub struct CheckArgs {
 pub const EXIT_UNAVAILABLE: u8 = 69;
 
 /// Runs the command with the process's environment and output.
-pub fn run(args: &CheckArgs) -> ExitCode {
+pub fn run(args: &CheckArgs) -> super::Outcome {
     match check(args, super::environment(), &mut io::stdout(), &mut io::stderr()) {
-        Ok(code) => ExitCode::from(code),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => {
-            // Perhaps nobody hears that either.
-            let _ = writeln!(io::stderr(), "pay-by-tweet: standard output: {error}");
-            ExitCode::FAILURE
-        }
+        Ok(code) => Ok(ExitCode::from(code)),
+        Err(error) => super::reader_left(Err(error)).map(|_| ExitCode::SUCCESS),
     }
 }
 

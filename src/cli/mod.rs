@@ -81,16 +81,22 @@ impl Cli {
             Command::Offers(args) => account::offers(&args),
             Command::Simulate(args) => simulate::run(&args),
             Command::Audit(args) => audit::run(&args),
-            Command::Check(args) => return check::run(&args),
+            Command::Check(args) => check::run(&args),
             Command::Schema(args) => schema::run(&args),
         };
         outcome.unwrap_or_else(|error| {
             eprintln!("pay-by-tweet: {error:#}");
-            let by_bus = matches!(error.downcast_ref(), Some(BusError::Misconfigured(_)));
-            let misconfigured = by_bus || error.is::<Misconfigured>() || error.is::<ConfigErrors>();
-            let code = if error.is::<Unjudged>() { EXIT_UNAVAILABLE } else { 1 };
-            ExitCode::from(if misconfigured { EXIT_CONFIG } else { code })
+            ExitCode::from(exit_code(&error))
         })
+    }
+}
+
+fn exit_code(error: &anyhow::Error) -> u8 {
+    let by_bus = matches!(error.downcast_ref(), Some(BusError::Misconfigured(_)));
+    match error.downcast_ref() {
+        Some(Unjudged(why)) => exit_code(why).max(EXIT_UNAVAILABLE),
+        None if by_bus || error.is::<Misconfigured>() || error.is::<ConfigErrors>() => EXIT_CONFIG,
+        None => 1,
     }
 }
 

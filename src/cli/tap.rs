@@ -42,7 +42,7 @@ pub fn run(args: &TapArgs) -> Outcome {
     else {
         bail!("there is no topic \"{}\"; there are {}", args.topic, known.join(", "));
     };
-    let mut tap = Tap { settings: &settings, topic, follow: args.follow, places: Vec::new(), empty_looks: 0 };
+    let mut tap = Tap::new(&settings, topic, args.follow);
     match settings.bus.kind {
         BusKind::Kafka => tap.cluster()?,
         BusKind::Embedded => tap.folder()?,
@@ -56,6 +56,8 @@ struct Tap<'a> {
     follow: bool,
     /// What is read next, by partition.
     places: Vec<u64>,
+    /// Where each partition ended when it was looked at first; who follows looks anew.
+    ends: Vec<Option<u64>>,
     /// How often nothing came in a row although there is more.
     empty_looks: u32,
 }
@@ -80,7 +82,11 @@ fn is_away(error: &anyhow::Error) -> bool {
     away || error.is::<BrokenOff>()
 }
 
-impl Tap<'_> {
+impl<'a> Tap<'a> {
+    fn new(settings: &'a Settings, topic: &'a str, follow: bool) -> Tap<'a> {
+        Tap { settings, topic, follow, places: Vec::new(), ends: Vec::new(), empty_looks: 0 }
+    }
+
     fn cluster(&mut self) -> anyhow::Result<()> {
         let log = open_log(self.settings)?;
         let mut reader = log.reader()?;
@@ -102,10 +108,9 @@ impl Tap<'_> {
                 }
                 Err(other) => return Err(other),
             };
-            if !more && !self.follow {
+            if !self.goes_on(more) {
                 return Ok(());
             }
-            self.pause(more);
         }
     }
 
@@ -135,17 +140,19 @@ impl Tap<'_> {
                 },
                 Err(other) => return Err(other.into()),
             };
-            if !more && !self.follow {
+            if !self.goes_on(more) {
                 return Ok(());
             }
-            self.pause(more);
         }
     }
 
-    fn pause(&self, more: bool) {
-        if !more || self.empty_looks > 0 {
+    /// Whether there is anything to come; after a pause, if it is not there yet.
+    fn goes_on(&self, more: bool) -> bool {
+        let goes_on = more || self.follow;
+        if goes_on && (!more || self.empty_looks > 0) {
             std::thread::sleep(LOOK_EVERY);
         }
+        goes_on
     }
 
     /// Reads on, partition by partition, as much as is taken at one go. Of partitions that can't be read the first is
@@ -153,12 +160,19 @@ impl Tap<'_> {
     fn read(&mut self, log: &dyn Bus, reader: &mut dyn Reader) -> anyhow::Result<Piece> {
         let all = log.all_of(self.topic)?;
         self.places.resize(all.len(), 0);
+        self.ends.resize(all.len(), None);
         let (mut away, mut held_back) = (None, None);
-        for (at, place) in all.iter().zip(&mut self.places) {
+        for ((at, place), known) in all.iter().zip(&mut self.places).zip(&mut self.ends) {
             let mut lines = String::new();
             let mut look = || {
-                let end = reader.end(at)?;
+                let end = match *known {
+                    Some(end) if !self.follow => end,
+                    _ => *known.insert(reader.end(at)?),
+                };
                 let from = (*place).max(reader.beginning(at)?);
+                if from >= end {
+                    return Ok((from, from, end));
+                }
                 let next = reader.read(at, from, Budget::BULK, &mut |record| {
                     lines += &tap_line(at.partition, record.offset, record.key, record.value, &record.headers.read());
                     lines.push('\n');
@@ -221,4 +235,34 @@ pub fn open_log(settings: &Settings) -> Result<Arc<dyn Bus>, BusError> {
         return Err(BusError::Fatal(format!("there is no log in {} (bus.embedded.dir)", dir.display())));
     }
     crate::log::open_to_read(settings, Arc::new(SystemClock))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bus::embedded::{Embedded, EmbeddedOptions};
+    use crate::domain::Time;
+    use crate::pipeline::Producer;
+
+    #[test]
+    fn who_does_not_follow_ends_where_the_topic_ended() {
+        let options = EmbeddedOptions::new(Arc::new(|| Time(0)));
+        let log = Embedded::open_on(redb::backends::InMemoryBackend::new(), options).expect("memory works");
+        let mut producer = Producer::new(&log, "test").expect("the log is open");
+        let mut append = |value: &[u8]| {
+            producer
+                .send("tweets", Some(0), None, Some(value))
+                .and_then(|()| producer.commit(&[]))
+                .expect("it is there");
+        };
+        let settings = Settings::of_text(None, std::iter::empty()).expect("the defaults are valid");
+        for follow in [false, true] {
+            append(b"1");
+            let mut tap = Tap::new(&settings, "tweets", follow);
+            let mut reader = log.reader().expect("a reader");
+            assert!(!tap.read(&log, &mut *reader).expect("it reads").lines.is_empty());
+            append(b"2");
+            assert_eq!(tap.read(&log, &mut *reader).expect("it reads").lines.is_empty(), !follow);
+        }
+    }
 }

@@ -31,7 +31,7 @@ use crate::wire::template::{Template, Values};
 use crate::wire::texts::shortest_item;
 
 pub use error::{ConfigError, ConfigErrors, FieldError, Place};
-pub use offer_spec::OfferSpec;
+pub use offer_spec::{OfferSpec, exponent_of};
 pub use offers_file::{load_offers, offers_of_text};
 pub use tags::{TagClash, TagLooks, clash_with, tag_clashes};
 

@@ -149,7 +149,7 @@ impl Check<'_> {
             merchant: self.words("merchant", &spec.merchant),
             item: self.words("item", &spec.item),
             amount: self.amount(kind, currency),
-            exponent: exponent_of(currency),
+            exponent: exponent_of(currency.code()),
             limited: false,
             per_account: self.count("per_account", spec.per_account, 1, i64::from(u32::MAX)).unwrap_or(1) as u32,
             opens,
@@ -312,7 +312,7 @@ impl Check<'_> {
     }
 
     fn decimal(&mut self, field: &'static str, text: &Option<String>, currency: Currency) -> Option<i64> {
-        match parse_decimal(text.as_deref()?, exponent_of(currency)) {
+        match parse_decimal(text.as_deref()?, exponent_of(currency.code())) {
             Ok(minor) => Some(minor),
             Err(what) => {
                 self.fault(field, what, "write a decimal string, such as \"149.99\"");
@@ -379,8 +379,9 @@ impl Check<'_> {
     }
 }
 
-fn exponent_of(currency: Currency) -> u32 {
-    IsoCurrency::from_code(currency.code()).and_then(|iso| iso.exponent()).map_or(2, u32::from)
+/// Decimals of a currency's amounts, by ISO 4217; of an unknown one 2.
+pub fn exponent_of(code: &str) -> u32 {
+    IsoCurrency::from_code(code).and_then(|iso| iso.exponent()).map_or(2, u32::from)
 }
 
 /// Reads RFC 3339, to the millisecond.

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::gateway::Seen;
 use super::twitter::Twitter;
+use crate::config::exponent_of;
 use crate::domain::{AccountId, Network, Time};
 use crate::posts::json::object;
 use crate::posts::people::JOINED_MS;
@@ -155,7 +156,8 @@ impl You {
         match topic {
             "purchases.events" if is_mine => self.transition(record),
             "payments.authorized" if is_mine => {
-                let payment = json!({"amount": record["amount"], "exponent": exponent_of(&record["amount"]["currency"]),
+                let exponent = exponent_of(record["amount"]["currency"].as_str().unwrap_or_default());
+                let payment = json!({"amount": record["amount"], "exponent": exponent,
                     "at": record["confirmed_at"], "merchant": record["merchant"], "card_ends": ending(text("card"))});
                 self.purchase(text("purchase")).payment = Some(payment);
             }
@@ -305,12 +307,6 @@ impl Said {
             "deleted": self.deleted, "edited": self.post.versions.len() > 1, "settled": self.settled,
             "verdicts": self.verdicts})
     }
-}
-
-/// Decimals of a currency's amounts, by ISO 4217.
-fn exponent_of(currency: &Value) -> u16 {
-    let iso = currency.as_str().and_then(iso_currency::Currency::from_code);
-    iso.and_then(|iso| iso.exponent()).unwrap_or(2)
 }
 
 /// The last four characters, as card statements show them.

@@ -221,9 +221,9 @@ impl Account {
     /// When the links of who has unlinked are forgotten, whatever was told of his card since. Of who was never linked a
     /// card's status stays: the link that it holds against may be read yet.
     pub fn links_gone_at(&self, rules: &Rules) -> Option<Time> {
-        let last = self.links.iter().rfind(|entry| entry.change.is_full())?;
-        let told = self.links.iter().map(|entry| entry.at).max()?;
-        matches!(last.change, LinkChange::Unlink).then(|| told.after(rules.windows.forget_after))
+        let full = self.links.iter().rfind(|entry| entry.change.is_full())?;
+        let last = self.links.last()?;
+        matches!(full.change, LinkChange::Unlink).then(|| last.at.after(rules.windows.forget_after))
     }
 
     /// Forgets the purchases that the watermark allows to.

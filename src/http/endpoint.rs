@@ -77,8 +77,6 @@ pub fn write_endpoint(dir: &Path, addr: SocketAddr, secret: &str) -> io::Result<
     Ok(EndpointFile { path })
 }
 
-/// The endpoint of the program that holds the folder; `None` where none has written one. A killed program leaves its
-/// own behind: nobody answers there.
 /// Takes away what a killed program left: whoever answers there now is another.
 pub fn forget_endpoint(dir: &Path) -> io::Result<()> {
     match fs::remove_file(dir.join(FILE)) {
@@ -87,6 +85,8 @@ pub fn forget_endpoint(dir: &Path) -> io::Result<()> {
     }
 }
 
+/// The endpoint of the program that holds the folder; `None` where none has written one. A killed program leaves its
+/// own behind, until it is started again.
 pub fn read_endpoint(dir: &Path) -> io::Result<Option<Endpoint>> {
     let path = dir.join(FILE);
     let file = match File::open(&path) {

@@ -73,6 +73,13 @@ impl Program {
         Program(child, BufReader::new(err).lines())
     }
 
+    /// Whose folder is being read.
+    fn that_waits(place: &Place) -> Program {
+        let mut program = Program::start(&mut place.command(&["run"]));
+        program.says("waiting for a command that reads the folder");
+        program
+    }
+
     /// Waits for SIGTERM to end it, and gives the exit code.
     fn terminated(mut self) -> Option<i32> {
         let sent = Command::new("kill").args(["-TERM", &self.0.id().to_string()]).status();
@@ -120,8 +127,7 @@ fn endpoint(log: &Path) -> PathBuf {
 fn a_program_waits_for_who_reads_and_refuses_who_runs() {
     let place = Place::new("");
     let reading = place.reading();
-    let mut first = Program::start(&mut place.command(&["run"]));
-    first.says("waiting for a command that reads the folder");
+    let first = Program::that_waits(&place);
     drop(reading);
     until("it runs", || endpoint(&place.log()).exists());
     let second = place.output(&["run"]);
@@ -133,9 +139,7 @@ fn a_program_waits_for_who_reads_and_refuses_who_runs() {
 fn who_waits_for_a_reader_can_be_stopped() {
     let place = Place::new("");
     let _reading = place.reading();
-    let mut waiting = Program::start(&mut place.command(&["run"]));
-    waiting.says("waiting for a command that reads the folder");
-    assert_eq!(waiting.terminated(), Some(0));
+    assert_eq!(Program::that_waits(&place).terminated(), Some(0));
 }
 
 #[test]

@@ -117,7 +117,6 @@ pub struct Claim {
 impl Claim {
     /// `Taken` while another program runs on the folder, which is made if it is missing.
     pub fn take(dir: &Path) -> Result<Claim, BusError> {
-        std::fs::create_dir_all(dir).map_err(|e| BusError::Fatal(format!("{}: {e}", dir.display())))?;
         Ok(Claim { _held: hold(dir, CLAIM_NAME)? })
     }
 }
@@ -144,7 +143,6 @@ impl Embedded {
     /// Opens the log in a folder, made if it is missing. `Taken` while another program holds it.
     pub fn open(dir: &Path, options: EmbeddedOptions) -> Result<Embedded, BusError> {
         let failed = |e: &dyn Display| BusError::Fatal(format!("{}: {e}", dir.display()));
-        std::fs::create_dir_all(dir).map_err(|e| failed(&e))?;
         let held = hold(dir, LOCK_NAME)?;
         let file = dir.join(FILE_NAME);
         if !file.try_exists().map_err(|e| failed(&e))? {
@@ -251,8 +249,9 @@ impl Drop for Embedded {
     }
 }
 
-/// Locks the folder under a name for as long as the file is open.
+/// Locks the folder, made if it is missing, under a name for as long as the file is open.
 fn hold(dir: &Path, name: &str) -> Result<File, BusError> {
+    std::fs::create_dir_all(dir).map_err(|e| BusError::Fatal(format!("{}: {e}", dir.display())))?;
     let failed = |e: std::io::Error| BusError::Fatal(format!("{}: {e}", dir.join(name).display()));
     let file = File::options().create(true).append(true).open(dir.join(name)).map_err(failed)?;
     match file.try_lock() {

@@ -24,7 +24,8 @@ impl KafkaAppender {
 impl Appender for KafkaAppender {
     fn append(&mut self, records: &[OutRecord]) -> Result<(), BusError> {
         for record in records {
-            self.producer.enqueue(&self.shared.names.physical(&record.topic), record, None).map_err(unavailable)?;
+            let topic = self.shared.names.physical(&record.topic);
+            self.producer.enqueue(&topic, record, record.partition).map_err(unavailable)?;
         }
         self.producer.delivered().map_err(unavailable)
     }

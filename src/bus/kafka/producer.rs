@@ -83,8 +83,8 @@ impl TxProducer {
         self.enqueue(topic, record, partition)
     }
 
-    /// Sends a record: in the open transaction, or outside of any by a producer that has no identity. `partition` is
-    /// for one that has a key and names none; `None` leaves it to librdkafka.
+    /// Sends a record into a partition, `None` if nobody knows which: in the open transaction, or outside of any by a
+    /// producer that has no identity.
     pub fn enqueue(&mut self, topic: &str, record: &OutRecord, partition: Option<u32>) -> Result<(), KafkaError> {
         let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
         for (key, value) in &record.headers {
@@ -94,12 +94,11 @@ impl TxProducer {
         out.key = record.key.as_deref();
         out.payload = record.value.as_deref();
         // A record without key goes to partition 0, on every bus; one with a key by its hash.
-        let partition = match (record.partition, &record.key) {
-            (Some(partition), _) => Some(partition),
+        out.partition = match (partition, &record.key) {
+            (Some(partition), _) => Some(i32::try_from(partition).unwrap_or(i32::MAX)),
             (None, None) => Some(0),
-            (None, Some(_)) => partition,
+            (None, Some(_)) => None,
         };
-        out.partition = partition.map(|partition| i32::try_from(partition).unwrap_or(i32::MAX));
         let deadline = Deadline::after(ROOM_WAIT);
         loop {
             match self.producer.send(out) {

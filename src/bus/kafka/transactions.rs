@@ -117,8 +117,7 @@ impl Transactions {
         Ok(transactions)
     }
 
-    /// Adds a record to the open transaction, opening one if there is none.
-    /// `partition`: where a record goes that names none itself; `None` leaves it to librdkafka.
+    /// Adds a record to the open transaction, opening one if there is none; `partition` as of [`TxProducer::enqueue`].
     pub fn send(&mut self, topic: &str, record: &OutRecord, partition: Option<u32>) -> Result<(), BusError> {
         if self.committing.is_some() {
             return Err(BusError::Fatal("the commit before has not been answered yet".to_owned()));

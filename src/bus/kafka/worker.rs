@@ -85,8 +85,11 @@ impl BusWorker for KafkaWorker {
     fn send(&mut self, record: &OutRecord) -> Result<(), BusError> {
         let topic = self.shared.names.physical(&record.topic);
         // By the count that everything else here goes by, whatever becomes of the topic meanwhile.
-        let known = record.key.as_deref().zip(self.shared.known_partitions(&record.topic));
-        self.transactions.send(&topic, record, known.map(|(key, count)| partition_of_key(key, count)))
+        let by_key = || {
+            let key = record.key.as_deref()?;
+            Some(partition_of_key(key, self.shared.known_partitions(&record.topic)?))
+        };
+        self.transactions.send(&topic, record, record.partition.or_else(by_key))
     }
 
     fn start_commit(&mut self, positions: &[(TopicPartition, Position)]) -> Result<(), BusError> {

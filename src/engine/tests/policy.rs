@@ -186,16 +186,21 @@ fn a_changelog_that_cannot_be_read_ends_the_worker() {
     assert!(failed && !worker.is_ready());
 }
 
+/// A worker was there, and has left both a changelog.
+fn two_partitions_with_state() -> SimBus {
+    let bus = toy_bus(2, 1);
+    let mut before = worker(&bus, (0, 2));
+    for partition in 0..2 {
+        append(&bus, &input(partition), "a", "1");
+    }
+    settle(&mut before, Time(0));
+    drop(before);
+    bus
+}
+
 #[test]
 fn a_partition_that_cannot_be_restored_keeps_nobody_else_waiting() {
-    let bus = toy_bus(2, 1);
-    {
-        let mut before = worker(&bus, (0, 2));
-        for partition in 0..2 {
-            append(&bus, &input(partition), "a", "1");
-        }
-        settle(&mut before, Time(0));
-    }
+    let bus = two_partitions_with_state();
     bus.set_leaderless(&changelog(0), true).unwrap();
     let mut one = worker(&bus, (0, 2));
     for partition in 0..2 {
@@ -220,14 +225,7 @@ fn a_partition_that_cannot_be_restored_keeps_nobody_else_waiting() {
 
 #[test]
 fn a_partition_that_an_open_transaction_holds_back_keeps_nobody_else_waiting() {
-    let bus = toy_bus(2, 1);
-    {
-        let mut before = worker(&bus, (0, 2));
-        for partition in 0..2 {
-            append(&bus, &input(partition), "a", "1");
-        }
-        settle(&mut before, Time(0));
-    }
+    let bus = two_partitions_with_state();
     let foreign = append_foreign(&bus, &changelog(0), "z", "99");
     let mut one = worker(&bus, (0, 2));
     for partition in 0..2 {
