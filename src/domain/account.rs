@@ -153,7 +153,19 @@ impl Account {
             let (at, post) = self.stopped_since(ordered_at, reason);
             return Some((at, reason, post));
         }
-        self.links.iter().filter(|entry| entry.at > ordered_at).find_map(|entry| match entry.change {
+        self.first_stop_after(ordered_at)
+    }
+
+    /// What stops a purchase that waits at a moment that is yet to come: a change that was read before its order,
+    /// though it is later. The account is judged as of each post's time, so the change holds from its own on.
+    pub fn stop_ahead(&self, purchase: &Purchase) -> Option<(Time, Reason, Option<PostId>)> {
+        let may_stop = purchase.state.waits() && !planted::is(Bug::UnlinkLeavesPending);
+        self.first_stop_after(purchase.ordered_at).filter(|_| may_stop)
+    }
+
+    fn first_stop_after(&self, time: Time) -> Option<(Time, Reason, Option<PostId>)> {
+        let later = &self.links[self.links.partition_point(|entry| entry.at <= time)..];
+        later.iter().find_map(|entry| match entry.change {
             LinkChange::Unlink => Some((entry.at, Reason::Unlinked, None)),
             LinkChange::Card(CardStatus::Suspended | CardStatus::Cancelled) => {
                 Some((entry.at, Reason::CardNotActive, None))
@@ -275,12 +287,19 @@ impl Account {
         in_line.into_iter().any(|purchase| kept.tags.contains(&purchase.terms.confirm))
     }
 
+    /// When a purchase ends by itself once the watermark has passed it.
+    pub fn ends_at(&self, purchase: &Purchase, rules: &Rules) -> Option<Time> {
+        let stop = self.stop_ahead(purchase).map(|(at, ..)| at);
+        purchase.window_ends_at(rules).into_iter().chain(stop).min()
+    }
+
     /// When this account next wants to hear of the watermark passing; `None` while stock is asked or nothing is due.
     pub fn next_wake(&self, rules: &Rules) -> Option<Time> {
         if self.is_asking() {
             return None;
         }
-        let purchases = self.purchases.iter().filter_map(|p| p.ends_at(rules).or_else(|| self.forget_at(p, rules)));
+        let purchases = self.purchases.iter();
+        let purchases = purchases.filter_map(|p| self.ends_at(p, rules).or_else(|| self.forget_at(p, rules)));
         let extras = self.extras.iter().flat_map(|extras| extras.wakes(rules));
         let confirms = self.extras.iter().flat_map(|extras| &extras.confirms);
         let confirms = confirms.filter(|kept| !self.keeps_on(kept)).map(|kept| kept.time);
@@ -357,8 +376,8 @@ impl Purchase {
         matches!(self.state, State::Prompted | State::Authorized)
     }
 
-    /// When the state ends by itself once the watermark has passed it.
-    pub fn ends_at(&self, rules: &Rules) -> Option<Time> {
+    /// When its window ends: to confirm, or to cancel what was paid.
+    pub fn window_ends_at(&self, rules: &Rules) -> Option<Time> {
         let deadline = self.deadline.filter(|_| self.ends_by_itself())?;
         let untold = rules.windows.feedback_required && self.state == State::Prompted && self.prompt_post.is_none();
         Some(if untold { deadline.max(self.window_from.after(rules.windows.feedback_timeout)) } else { deadline })

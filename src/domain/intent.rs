@@ -105,6 +105,15 @@ impl LinkChange {
     pub fn is_full(&self) -> bool {
         matches!(self, LinkChange::Link(_) | LinkChange::Unlink)
     }
+
+    /// Whether nothing can be bought after it.
+    pub fn stops(&self) -> bool {
+        match self {
+            LinkChange::Unlink | LinkChange::Freeze(_) => true,
+            LinkChange::Card(status) => *status != CardStatus::Active,
+            LinkChange::Link(_) => false,
+        }
+    }
 }
 
 /// What a link tells of its cardholder; references only, never a card number or an address.

@@ -155,6 +155,17 @@ pub const TABLE: Table = &[
             "alice pays 1500 USD",
         ]);
     }),
+    ("who cancels one offer and confirms another in one breath confirms nothing, and the reason is recorded", |t| {
+        t.linked(ALICE);
+        t.post(ALICE, "15:01:00", BUY);
+        t.post(ALICE, "15:02:00", "#BuyKindleFireHD");
+        t.post(ALICE, "15:03:00", &format!("{CANCEL} #ConfirmKindleFireHD"));
+        t.expect(&[
+            "alice gift: ordered > prompted > cancelled(cancelled_by_user)",
+            "alice kindle: ordered > prompted !cancelled_by_user",
+            "alice hears prompt, prompt, cancelled",
+        ]);
+    }),
     ("a confirm after the cancel pays nothing", |t| {
         t.linked(ALICE);
         t.post(ALICE, "15:01:00", BUY);

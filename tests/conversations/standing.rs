@@ -65,9 +65,57 @@ pub const TABLE: Table = &[
             "alice hears not_linked, prompt",
         ]);
     }),
-    ("an order before an unlink that is known by then", |t| {
+    ("an unlink that was read before the order holds from its own time on", |t| {
         t.linked(ALICE);
         t.unlink(ALICE, "15:05:00");
+        t.post(ALICE, "15:01:00", BUY);
+        t.watermark("15:05:00.001");
+        cancelled(t, "unlinked");
+        t.event_at("cancelled", "15:05:00");
+    }),
+    ("who confirmed before an unlink that was read before the order has bought", |t| {
+        t.linked(ALICE);
+        t.unlink(ALICE, "15:05:00");
+        t.post(ALICE, "15:01:00", BUY);
+        t.post(ALICE, "15:04:59.999", CONFIRM);
+        t.buys_the_gift(ALICE);
+    }),
+    ("a card that is suspended days later has paid what was confirmed before", |t| {
+        t.linked(ALICE);
+        t.card(ALICE, "suspended", "19:00:00");
+        t.post(ALICE, "15:01:00", BUY);
+        t.post(ALICE, "15:05:00", CONFIRM);
+        t.buys_the_gift(ALICE);
+    }),
+    ("a confirm of the unlink's own millisecond comes too late", |t| {
+        t.linked(ALICE);
+        t.unlink(ALICE, "15:05:00");
+        t.link(ALICE, "15:05:30");
+        t.post(ALICE, "15:01:00", BUY);
+        t.post(ALICE, "15:05:00", CONFIRM);
+        t.expect(&[
+            "alice gift: ordered > prompted > cancelled(unlinked) !no_purchase",
+            "alice hears prompt, cancelled",
+        ]);
+        t.event_at("cancelled", "15:05:00");
+    }),
+    ("what an unlink ended counts no longer for who has linked anew", |t| {
+        t.linked(ALICE);
+        t.unlink(ALICE, "15:05:00");
+        t.link(ALICE, "15:10:00");
+        t.post(ALICE, "15:01:00", BUY);
+        t.post(ALICE, "15:13:00", BUY);
+        t.watermark("15:09:00");
+        t.expect(&[
+            "alice gift: ordered > prompted > cancelled(unlinked)",
+            "alice gift: ordered > prompted",
+            "alice hears prompt, prompt, cancelled",
+        ]);
+    }),
+    ("an order that is read when the watermark has passed the unlink that it knows", |t| {
+        t.linked(ALICE);
+        t.unlink(ALICE, "15:05:00");
+        t.watermark("15:05:00.001");
         t.post(ALICE, "15:01:00", BUY);
         t.expect(&["alice gift: ordered > cancelled(unlinked)", "alice hears cancelled"]);
     }),
@@ -215,7 +263,8 @@ pub const TABLE: Table = &[
         t.post(ALICE, "15:01:00", BUY);
         t.post(BOB, "15:01:00", BUY);
         t.post(BOB, "15:02:00", CONFIRM);
-        t.expect(&["alice gift: ordered > cancelled(unlinked)", "alice hears cancelled"]);
+        t.watermark("15:05:00.001");
+        cancelled(t, "unlinked");
         t.buys_the_gift(BOB);
     }),
     ("an unlink and a link of one millisecond stay in their order when they come again a day later", |t| {

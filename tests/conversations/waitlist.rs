@@ -16,11 +16,21 @@ fn bob_waits(t: &mut Talk, waitlist_max: i64) -> (u64, u64) {
     (t.post(ALICE, "15:01:00", BUY), t.post(BOB, "15:07:00", BUY))
 }
 
+/// Which is read before anything was ordered.
+fn bob_unlinks_at_15_12(t: &mut Talk) {
+    t.unlink(BOB, "15:12:00");
+    bob_waits(t, 2);
+}
+
 fn bob_buys_from_the_line(t: &mut Talk) {
+    buys_from_the_line(t, "bob");
+}
+
+fn buys_from_the_line(t: &mut Talk, who: &str) {
     t.expect(&[
-        "bob gift: ordered > waitlisted > prompted > authorized > fulfilled",
-        "bob hears waitlisted, prompt, purchased",
-        "bob pays 1500 USD",
+        &format!("{who} gift: ordered > waitlisted > prompted > authorized > fulfilled"),
+        &format!("{who} hears waitlisted, prompt, purchased"),
+        &format!("{who} pays 1500 USD"),
     ]);
 }
 
@@ -39,6 +49,43 @@ pub const TABLE: Table = &[
             "payments.authorized",
             json!({"ordered_at": "2013-02-12T15:07:00.000Z", "confirmed_at": "2013-02-12T15:33:00.000Z"}),
         );
+    }),
+    ("who had unlinked when the turn came passes it on: the next one's window counts from what freed the unit", |t| {
+        bob_unlinks_at_15_12(t);
+        t.decided_at_once("who is first in line");
+        t.post(CAROL, "15:08:00", BUY);
+        t.post(ALICE, "15:14:00", CANCEL);
+        t.post(CAROL, "15:29:59", CONFIRM);
+        t.expect(&[
+            "alice gift: ordered > prompted > cancelled(cancelled_by_user)",
+            "alice hears prompt, cancelled",
+            "bob gift: ordered > waitlisted > cancelled(unlinked)",
+            "bob hears waitlisted, cancelled",
+        ]);
+        buys_from_the_line(t, "carol");
+        t.record(
+            "purchases.events",
+            json!({"from": "waitlisted", "to": "cancelled", "at": "2013-02-12T15:12:00.000Z", "post": null}),
+        );
+        t.record(
+            "purchases.events",
+            json!({"from": "waitlisted", "to": "prompted", "at": "2013-02-12T15:14:00.000Z", "post": null}),
+        );
+    }),
+    ("who unlinks after the turn came gives the unit up by then", |t| {
+        bob_unlinks_at_15_12(t);
+        t.decided_at_once("who is first in line");
+        t.post(CAROL, "15:08:00", BUY);
+        t.post(ALICE, "15:10:00", CANCEL);
+        t.watermark("15:12:00.001");
+        t.post(CAROL, "15:27:59", CONFIRM);
+        t.expect(&[
+            "alice gift: ordered > prompted > cancelled(cancelled_by_user)",
+            "alice hears prompt, cancelled",
+            "bob gift: ordered > waitlisted > prompted > cancelled(unlinked)",
+            "bob hears waitlisted, prompt, cancelled",
+        ]);
+        buys_from_the_line(t, "carol");
     }),
     ("a millisecond after the window of the line", |t| {
         bob_waits(t, 1);

@@ -113,7 +113,7 @@ impl Account {
         if self.asks_for_stock() {
             return None;
         }
-        let purchases = self.purchases.iter().filter_map(|purchase| purchase.due(rules));
+        let purchases = (0..self.purchases.len()).filter_map(|index| self.due(index, rules));
         let kept = self.kept.iter().filter(|kept| !self.is_held_by_the_line(kept)).map(|kept| kept.time);
         purchases.chain(kept).min()
     }
@@ -126,13 +126,14 @@ impl Account {
     fn pass(&mut self, now: Now<'_>) {
         let Some(watermark) = now.watermark else { return };
         loop {
-            let due = |(index, purchase): (usize, &Purchase)| purchase.due(now.rules).map(|time| (time, index));
-            let next = self.purchases.iter().enumerate().filter_map(due).filter(|(time, _)| *time < watermark).min();
+            let due = |index: usize| self.due(index, now.rules).map(|time| (time, index));
+            let next = (0..self.purchases.len()).filter_map(due).filter(|(time, _)| *time < watermark).min();
             let dropped = self.next_dropped(watermark);
             match (next, dropped) {
                 (Some((time, index)), kept) if kept.as_ref().is_none_or(|kept| time <= kept.time) => {
-                    match self.purchases[index].state {
-                        State::Prompted => self.expire(index, time),
+                    match (self.stop_ahead(index), self.purchases[index].state) {
+                        (Some(stop), _) if stop.time <= time => self.end(index, stop, now),
+                        (_, State::Prompted) => self.expire(index, time),
                         _ => self.fulfil(index, time, true),
                     }
                 }
@@ -140,6 +141,12 @@ impl Account {
                 (_, None) => break,
             }
         }
+    }
+
+    /// The moment that the watermark must pass for the next thing to happen to a purchase by itself.
+    fn due(&self, index: usize, rules: &Rules) -> Option<Time> {
+        let stop = self.stop_ahead(index).map(|stop| stop.time);
+        self.purchases[index].due(rules).into_iter().chain(stop).min()
     }
 
     fn next_dropped(&self, watermark: Time) -> Option<Kept> {
@@ -305,24 +312,39 @@ impl Account {
         let purchase = &self.purchases[index];
         let (state, ordered_at, first) = (purchase.state, purchase.ordered_at, purchase.first);
         match (state, answer.verdict) {
-            (State::Ordered, StockVerdict::Held) => self.prompt_or_end(index, ordered_at, Some(first), now),
+            (State::Ordered, StockVerdict::Held) => self.held(index, first, now),
             (State::Ordered, StockVerdict::Waitlisted) => self.waitlist(index, now),
             (State::Ordered, StockVerdict::SoldOut) => self.sold_out(index, ordered_at, Some(first), now),
-            (State::Waitlisted, StockVerdict::Freed { at }) => self.prompt_or_end(index, at.max(ordered_at), None, now),
+            (State::Waitlisted, StockVerdict::Freed { at }) => self.served(index, at.max(ordered_at), now),
             (State::Waitlisted, StockVerdict::Exhausted { at }) => self.sold_out(index, at, None, now),
             _ => {}
         }
     }
 
-    fn prompt_or_end(&mut self, index: usize, from: Time, post: Option<PostId>, now: Now<'_>) {
-        self.purchases[index].from = from;
+    fn held(&mut self, index: usize, first: PostId, now: Now<'_>) {
         match self.earlier_stop(index, now) {
             Some(stop) => self.end(index, stop, now),
-            None => self.prompt(index, post, now),
+            None => self.prompt(index, Some(first), now),
         }
     }
 
-    /// What ends a purchase that waits. Against a cancel an earlier confirm wins that was kept from before.
+    /// Its turn in line has come, unless its account was stopped by then.
+    fn served(&mut self, index: usize, at: Time, now: Now<'_>) {
+        self.purchases[index].from = at;
+        match self.stop_ahead(index).filter(|stop| stop.time <= at) {
+            Some(stop) => self.end_freeing(index, stop, at, now),
+            None => self.prompt(index, None, now),
+        }
+    }
+
+    /// A change of the account's standing that is later than a purchase and was known before it: the purchase waits
+    /// until then.
+    pub fn stop_ahead(&self, index: usize) -> Option<Stop> {
+        let purchase = &self.purchases[index];
+        self.standing.stop_from(purchase.ordered_at).filter(|_| purchase.waits())
+    }
+
+    /// What is known to end a purchase at once. Against a cancel an earlier confirm wins that was kept from before.
     pub fn earlier_stop(&self, index: usize, now: Now<'_>) -> Option<Stop> {
         let stop = self.stop_of(index)?;
         if stop.reason != Reason::CancelledByUser {
@@ -330,9 +352,10 @@ impl Account {
         }
         let purchase = &self.purchases[index];
         let deadline = super::deadline(purchase.from, now);
+        let stops_at = self.stop_ahead(index).map_or(stop.time, |ahead| ahead.time.min(stop.time));
         let pays = |kept: &Kept| match &kept.what {
             What::Confirm(confirm) => {
-                kept.time < stop.time
+                kept.time < stops_at
                     && (purchase.from..=deadline).contains(&kept.time)
                     && confirm.names(purchase)
                     && confirm.unfit(purchase, self.id).is_none()
@@ -343,13 +366,12 @@ impl Account {
         if self.kept.iter().any(pays) { None } else { Some(stop) }
     }
 
-    /// What is known to stop a purchase: a deletion or the account's standing, else the first cancel.
+    /// What was said to stop a purchase: a deletion, else the first cancel.
     pub fn stop_of(&self, index: usize) -> Option<Stop> {
         let purchase = &self.purchases[index];
         let kept = || self.kept.iter().filter(|kept| kept.stops(purchase)).map(Kept::as_stop);
-        let deleted = kept().filter(|stop| stop.reason == Reason::Deleted);
-        let sure = deleted.chain(self.standing.stop_from(purchase.ordered_at)).min_by_key(|stop| stop.time);
-        sure.or_else(|| kept().min_by_key(|stop| stop.time))
+        let deleted = kept().filter(|stop| stop.reason == Reason::Deleted).min_by_key(|stop| stop.time);
+        deleted.or_else(|| kept().min_by_key(|stop| stop.time))
     }
 
     /// Holds are released by whoever held one or stood in line.

@@ -38,7 +38,7 @@ pub(super) struct Confirm {
     pub form: PostForm,
     /// It carries a buy tag, too.
     pub buys: bool,
-    /// It carries a cancel, too: who says both buys nothing.
+    /// It carries a cancel, too: who says both confirms nothing.
     pub cancels: bool,
 }
 
@@ -72,7 +72,9 @@ impl Kept {
     /// were told already or can confirm nothing.
     pub fn is_early(&self, purchases: &[Purchase]) -> bool {
         match &self.what {
-            What::Confirm(confirm) => !self.told && !confirm.buys && confirm.form != PostForm::ManualRetweet,
+            What::Confirm(confirm) => {
+                !self.told && !confirm.buys && !confirm.cancels && confirm.form != PostForm::ManualRetweet
+            }
             What::Cancel { .. } => true,
             What::Deleted(_) => !purchases.iter().any(|purchase| self.stops(purchase)),
         }
@@ -93,19 +95,18 @@ impl Confirm {
     /// The confirms of a post: one for each tag, or one that only echoes something.
     pub fn all_of(intent: &PostIntent) -> Vec<Confirm> {
         let whole = Confirm::of(intent);
-        if whole.cancels || (whole.tags.is_empty() && whole.echo().is_none_or(|echo| echo.id.is_none() || whole.buys)) {
-            return Vec::new();
-        }
         if whole.tags.is_empty() {
-            return vec![whole];
+            let echoes = !whole.buys && !whole.cancels && whole.echo().is_some_and(|echo| echo.id.is_some());
+            return if echoes { vec![whole] } else { Vec::new() };
         }
         whole.tags.iter().map(|tag| Confirm { tags: vec![tag.clone()], ..whole.clone() }).collect()
     }
 
     fn of(intent: &PostIntent) -> Confirm {
         let buys = intent.buys;
+        let cancels = !buys && (!intent.cancel_tags.is_empty() || intent.cancel_word);
         let echoed = match &intent.form {
-            PostForm::Retweet(echo) | PostForm::Quote(echo) if !buys => echo.confirm_tags.as_slice(),
+            PostForm::Retweet(echo) | PostForm::Quote(echo) if !buys && !cancels => echo.confirm_tags.as_slice(),
             PostForm::Retweet(_)
             | PostForm::Quote(_)
             | PostForm::Own
@@ -121,7 +122,7 @@ impl Confirm {
             tags,
             form: intent.form.clone(),
             buys,
-            cancels: !intent.buys && (!intent.cancel_tags.is_empty() || intent.cancel_word),
+            cancels,
         }
     }
 
@@ -135,6 +136,7 @@ impl Confirm {
         let own = || self.echoes_prompt_of(purchase) || self.echoes_service_to(purchase, account);
         match &self.form {
             _ if self.buys => Some(Reason::BothTags),
+            _ if self.cancels => Some(Reason::CancelledByUser),
             PostForm::Own | PostForm::ManualRetweetOfService => None,
             PostForm::ManualRetweet => Some(Reason::ManualRetweet),
             PostForm::Retweet(_) if own() => None,

@@ -57,12 +57,18 @@ impl Account {
 
     /// A purchase that waits is cancelled, and its unit or place is free.
     pub fn end(&mut self, index: usize, stop: Stop, now: Now<'_>) {
+        // Whatever stopped the account first has stopped this.
+        let stop = self.stop_ahead(index).filter(|ahead| ahead.time <= stop.time).unwrap_or(stop);
+        self.end_freeing(index, stop, stop.time, now);
+    }
+
+    pub fn end_freeing(&mut self, index: usize, stop: Stop, freed_at: Time, now: Now<'_>) {
         let purchase = &mut self.purchases[index];
         let from = std::mem::replace(&mut purchase.state, State::Cancelled);
         let version = purchase.version;
         self.tell_event(index, Some(from), Some(stop.reason), stop.time, stop.post);
         if self.purchases[index].terms.limited && from != State::Ordered {
-            self.release(index, stop.time);
+            self.release(index, freed_at);
         }
         let in_reply_to = match stop.reason {
             // There is nothing left to reply to.
@@ -105,6 +111,9 @@ impl Account {
         for kept in kept {
             let What::Confirm(confirm) = &kept.what else { continue };
             self.stop_before(index, Some(confirm.time), now);
+            if confirm.names(&self.purchases[index]) && confirm.time >= self.purchases[index].from {
+                self.end_stopped(confirm, now);
+            }
             match self.judge_confirm(confirm, &[index], now) {
                 Judged::Unknown | Judged::Known { may_yet_pay: true } => {}
                 Judged::Told { may_yet_pay: true } => {
@@ -142,9 +151,21 @@ impl Account {
         }
     }
 
+    /// What a confirm names is over if the account was stopped by its time.
+    fn end_stopped(&mut self, confirm: &Confirm, now: Now<'_>) {
+        for index in 0..self.purchases.len() {
+            let asks = self.purchases[index].state == State::Ordered;
+            let stop = self.stop_ahead(index).filter(|stop| stop.time <= confirm.time && !asks);
+            if let Some(stop) = stop.filter(|_| confirm.names(&self.purchases[index])) {
+                self.end(index, stop, now);
+            }
+        }
+    }
+
     /// One confirm: for what waits now, else kept for what is read later.
     pub fn confirm(&mut self, confirm: Confirm, now: Now<'_>) {
         self.confirms.insert(confirm.post, confirm.clone());
+        self.end_stopped(&confirm, now);
         let all: Vec<usize> = (0..self.purchases.len()).collect();
         let told = match self.judge_confirm(&confirm, &all, now) {
             Judged::Pays(index) => return self.pay(index, &confirm, now),

@@ -9,6 +9,7 @@ use crate::wire::uuids::uuid_of;
 
 use super::account::{Account, Now};
 use super::purchase::Purchase;
+use super::standing::Stop;
 
 impl Account {
     /// One buy tag of a post.
@@ -38,7 +39,10 @@ impl Account {
             return;
         }
         let index = self.open(id, intent, terms);
-        match self.earlier_stop(index, now) {
+        let passed = |stop: &Stop| now.watermark.is_some_and(|watermark| stop.time < watermark);
+        let deleted = self.stop_of(index).filter(|stop| stop.reason == Reason::Deleted);
+        let sure = deleted.or_else(|| self.stop_ahead(index).filter(passed));
+        match sure.or_else(|| self.earlier_stop(index, now)) {
             Some(stop) => self.end(index, stop, now),
             None if terms.limited => {
                 self.ask(index, StockAction::Hold, intent.time);
@@ -70,7 +74,9 @@ impl Account {
 
     fn limit_reached(&self, time: Time, terms: &Terms, now: Now<'_>) -> Option<Reason> {
         let limits = &now.rules.limits;
-        let counted = || self.purchases.iter().filter(|purchase| purchase.counts());
+        let is_stopped = |index: usize| self.stop_ahead(index).is_some_and(|stop| stop.time <= time);
+        let counts = |(index, purchase): &(usize, &Purchase)| purchase.counts() && !is_stopped(*index);
+        let counted = || self.purchases.iter().enumerate().filter(counts).map(|(_, purchase)| purchase);
         if counted().filter(|p| p.terms.offer == terms.offer).count() >= terms.per_account as usize {
             return Some(Reason::Duplicate);
         }

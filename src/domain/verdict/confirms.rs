@@ -80,6 +80,7 @@ impl Judge<'_> {
 
     /// Gives the confirm back if it may pay a purchase that is read later.
     fn judge_confirm(&mut self, confirm: KeptConfirm) -> Option<KeptConfirm> {
+        self.end_stopped(&confirm);
         match self.target_of(&confirm) {
             Target::Known => None,
             Target::Pays(index) => {
@@ -101,6 +102,17 @@ impl Judge<'_> {
                 lives.then_some(confirm)
             }
             Target::Unknown => Some(confirm),
+        }
+    }
+
+    /// The account is judged as of the post: what this confirm speaks of has ended if the account was stopped by then.
+    fn end_stopped(&mut self, confirm: &KeptConfirm) {
+        for index in 0..self.account.purchases.len() {
+            let purchase = &self.account.purchases[index];
+            let waits = matches!(purchase.state, State::Prompted | State::Waitlisted);
+            if waits && addresses(confirm, purchase) && self.is_stopped_by(index, confirm.time) {
+                self.cancel_stopped(index);
+            }
         }
     }
 
@@ -239,7 +251,7 @@ impl Judge<'_> {
     fn pay(&mut self, index: usize, confirm: &KeptConfirm) {
         let at = confirm.time;
         let Some(link) = self.link_for(at) else {
-            // A purchase waits only while its account is linked: every unlink cancels what waits.
+            // It was linked when it ordered, and nothing that it pays has been stopped since.
             self.reject_confirm(index, Reason::NotLinked, confirm);
             return;
         };

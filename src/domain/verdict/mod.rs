@@ -82,16 +82,15 @@ impl Judge<'_> {
         if intent.freeze {
             self.freeze(&intent);
         }
-        let rejection = (intent.buys && !planted::is(Bug::BothTagsConfirm)).then_some(Reason::BothTags);
-        if intent.buys {
-            self.judge_confirm_of(&intent, rejection);
-            for terms in &intent.orders {
-                self.order(terms, &intent);
-            }
-        } else if !intent.cancel_tags.is_empty() || intent.cancel_word {
+        let cancels = !intent.buys && (!intent.cancel_tags.is_empty() || intent.cancel_word);
+        if cancels {
             self.cancel_by(&intent);
-        } else {
-            self.judge_confirm_of(&intent, rejection);
+        }
+        // Who buys or cancels in the same breath confirms nothing.
+        let buys = (intent.buys && !planted::is(Bug::BothTagsConfirm)).then_some(Reason::BothTags);
+        self.judge_confirm_of(&intent, buys.or(cancels.then_some(Reason::CancelledByUser)));
+        for terms in &intent.orders {
+            self.order(terms, &intent);
         }
     }
 

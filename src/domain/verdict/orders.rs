@@ -66,7 +66,9 @@ impl Judge<'_> {
 
     fn over_limit(&self, terms: &Terms, time: Time) -> Option<Reason> {
         let limits = &self.rules.limits;
-        let counting = || self.account.purchases.iter().filter(|p| p.state.waits() || p.state.succeeded());
+        let is_stopped = |p: &Purchase| self.account.stop_ahead(p).is_some_and(|(at, ..)| at <= time);
+        let counts = |p: &&Purchase| (p.state.waits() && !is_stopped(p)) || p.state.succeeded();
+        let counting = || self.account.purchases.iter().filter(counts);
         let most = terms.per_account as usize + usize::from(planted::is(Bug::PerAccountOffByOne));
         if counting().filter(|p| same_offer(&p.terms, terms)).count() >= most {
             return Some(Reason::Duplicate);
@@ -234,7 +236,11 @@ impl Judge<'_> {
                 if !planted::is(Bug::WaitlistWindowFromOrder) {
                     self.account.purchases[index].window_from = at;
                 }
-                self.prompt(index, at, None, None);
+                if self.is_stopped_by(index, at) {
+                    self.pass_turn(index, at);
+                } else {
+                    self.prompt(index, at, None, None);
+                }
             }
             StockVerdict::Exhausted { at } if waitlisted => self.sell_out(index, at, None),
             // A unit freed for a place in line that was given up meanwhile: the release under way frees it again.

@@ -25,11 +25,7 @@ impl Judge<'_> {
         let Some(mark) = self.watermark else { return };
         while let Some((at, due)) = self.next_due(mark).filter(|(at, _)| *at <= until) {
             match due {
-                Due::End(index) if self.account.purchases[index].state == State::Prompted => self.expire(index, at),
-                Due::End(index) => {
-                    self.fulfil(index, at, None);
-                    self.ask_stock(index, StockAction::Settle, at);
-                }
+                Due::End(index) => self.end(index, at),
                 Due::Confirm(_, index) => {
                     let kept = self.account.extras().confirms.remove(index);
                     self.drop_confirm(&kept);
@@ -49,11 +45,22 @@ impl Judge<'_> {
 
     fn next_due(&self, mark: Time) -> Option<(Time, Due)> {
         let ends = self.account.purchases.iter().enumerate();
-        let ends = ends.filter_map(|(index, p)| p.ends_at(self.rules).map(|end| (end, Due::End(index))));
+        let ends = ends.filter_map(|(index, p)| self.account.ends_at(p, self.rules).map(|end| (end, Due::End(index))));
         let confirms = self.account.extras.iter().flat_map(|extras| extras.confirms.iter().enumerate());
         let confirms = confirms.filter(|(_, kept)| !self.account.keeps_on(kept));
         let confirms = confirms.map(|(index, kept)| (kept.time, Due::Confirm(kept.id, index)));
         ends.chain(confirms).filter(|(at, _)| at.is_passed_by(mark)).min()
+    }
+
+    fn end(&mut self, index: usize, at: Time) {
+        if self.is_stopped_by(index, at) {
+            self.cancel_stopped(index);
+        } else if self.account.purchases[index].state == State::Prompted {
+            self.expire(index, at);
+        } else {
+            self.fulfil(index, at, None);
+            self.ask_stock(index, StockAction::Settle, at);
+        }
     }
 
     fn expire(&mut self, index: usize, deadline: Time) {

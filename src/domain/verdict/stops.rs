@@ -16,6 +16,7 @@ const RETRIED_DIRECTLY: [ReplyKind; 5] =
     [ReplyKind::Purchased, ReplyKind::Expired, ReplyKind::Cancelled, ReplyKind::SoldOut, ReplyKind::Waitlisted];
 
 /// What stops a purchase.
+#[derive(Clone, Copy)]
 struct Stop {
     reason: Reason,
     at: Time,
@@ -76,12 +77,19 @@ impl Judge<'_> {
         }
     }
 
+    /// Whatever has stopped the account before has stopped this.
     fn cancel(&mut self, index: usize, stop: &Stop) {
+        let stop = self.stop_ahead(index).filter(|ahead| ahead.at <= stop.at).unwrap_or(*stop);
+        self.cancel_freeing(index, &stop, stop.at);
+    }
+
+    /// A unit that it holds is free from a moment on.
+    fn cancel_freeing(&mut self, index: usize, stop: &Stop, freed_at: Time) {
         let id = self.account.purchases[index].id;
         let asked = self.account.purchases[index].state != State::Ordered;
         self.transit(index, State::Cancelled, Some(stop.reason), stop.at, stop.post);
         if asked && !planted::is(Bug::CancelKeepsStock) {
-            self.ask_stock(index, StockAction::Release, stop.at);
+            self.ask_stock(index, StockAction::Release, freed_at);
         }
         self.reply_about(index, ReplyKind::Cancelled, stop.at, stop.answer, None);
         // A confirm that was kept for this purchase comes to nothing, and is told so as if it had been read now.
@@ -98,8 +106,8 @@ impl Judge<'_> {
         self.reply_about(index, ReplyKind::Cancelled, stop.at, stop.answer, None);
     }
 
-    /// What was read before an order may stop it at once, before stock is asked: its deletion, an unlink or freeze
-    /// after its time, whichever came first; else a cancel earlier than any kept confirm.
+    /// What was read before an order may stop it at once, before stock is asked: its deletion; an unlink or freeze that
+    /// is later, if the watermark has passed it; a cancel earlier than any kept confirm.
     pub(super) fn stopped_before_stock(&mut self, index: usize) -> bool {
         let purchase = &self.account.purchases[index];
         let of_order = |deleted: &&DeletedPost| purchase.is_ordered_by(deleted.post);
@@ -109,12 +117,37 @@ impl Judge<'_> {
             .as_deref()
             .and_then(|extras| extras.deletions.iter().filter(of_order).min_by_key(|deleted| deleted.time));
         let deleted = deleted.map(|d| Stop { reason: Reason::Deleted, at: d.time, post: Some(d.post), answer: None });
-        let stopped = self.account.stopped_after(purchase.ordered_at);
-        let stopped = stopped.map(|(at, reason, post)| Stop { reason, at, post, answer: Some(purchase.order_version) });
-        let sure = deleted.into_iter().chain(stopped).min_by_key(|stop| stop.at);
-        let Some(stop) = sure.or_else(|| self.kept_cancel_for(index)) else { return false };
+        let is_passed = |stop: &Stop| self.watermark.is_some_and(|mark| stop.at.is_passed_by(mark));
+        let stopped = self.stop_ahead(index).filter(is_passed);
+        let Some(stop) = deleted.or(stopped).or_else(|| self.kept_cancel_for(index)) else { return false };
         self.cancel(index, &stop);
         true
+    }
+
+    /// What stops this purchase though it is later than its order and was read before it.
+    fn stop_ahead(&self, index: usize) -> Option<Stop> {
+        let purchase = &self.account.purchases[index];
+        let answer = Some(purchase.order_version);
+        self.account.stop_ahead(purchase).map(|(at, reason, post)| Stop { reason, at, post, answer })
+    }
+
+    /// Whether its account was stopped by then.
+    pub(super) fn is_stopped_by(&self, index: usize, moment: Time) -> bool {
+        self.stop_ahead(index).is_some_and(|stop| stop.at <= moment)
+    }
+
+    /// Time has come to what stops it.
+    pub(super) fn cancel_stopped(&mut self, index: usize) {
+        if let Some(stop) = self.stop_ahead(index) {
+            self.cancel(index, &stop);
+        }
+    }
+
+    /// Its turn in line came when its account had been stopped: the unit is free again from then on.
+    pub(super) fn pass_turn(&mut self, index: usize, at: Time) {
+        if let Some(stop) = self.stop_ahead(index) {
+            self.cancel_freeing(index, &stop, at);
+        }
     }
 
     /// The first cancel that was read before its buy, unless an earlier confirm is kept that pays.
@@ -125,7 +158,8 @@ impl Judge<'_> {
         let deadline = self.deadline_of(purchase.window_from);
         let confirms = extras.confirms.iter().filter(|k| k.tags.contains(&purchase.terms.confirm));
         let mut confirms = confirms.filter(|k| form_rejection(k, purchase, self.id.user).is_none());
-        let pays = |k: &KeptConfirm| k.time >= purchase.ordered_at && k.time < stop.at && Some(k.time) <= deadline;
+        let stops_at = self.stop_ahead(index).map_or(stop.at, |ahead| ahead.at.min(stop.at));
+        let pays = |k: &KeptConfirm| k.time >= purchase.ordered_at && k.time < stops_at && Some(k.time) <= deadline;
         if confirms.any(pays) { None } else { Some(stop) }
     }
 
@@ -169,8 +203,9 @@ impl Judge<'_> {
 
     /// A record of `accounts.links`: cancels what waits where it stops the account.
     pub(super) fn change_link(&mut self, message: LinkMessage) {
-        if self.record_link(message) && !planted::is(Bug::UnlinkLeavesPending) {
-            self.cancel_stopped();
+        let stops = message.change.stops();
+        if self.record_link(message) && stops && !planted::is(Bug::UnlinkLeavesPending) {
+            self.cancel_waiting();
         }
     }
 
@@ -196,7 +231,7 @@ impl Judge<'_> {
             purchase: None,
             at: intent.time,
         }));
-        self.cancel_stopped();
+        self.cancel_waiting();
     }
 
     fn record_link(&mut self, message: LinkMessage) -> bool {
@@ -204,7 +239,8 @@ impl Judge<'_> {
         self.account.record_link(message, horizon)
     }
 
-    fn cancel_stopped(&mut self) {
+    /// What waits is cancelled as soon as it is read that the account is stopped.
+    fn cancel_waiting(&mut self) {
         for index in 0..self.account.purchases.len() {
             let purchase = &self.account.purchases[index];
             if !matches!(purchase.state, State::Ordered | State::Waitlisted | State::Prompted) {
