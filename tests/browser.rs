@@ -8,6 +8,8 @@ mod driver;
 mod parts;
 #[path = "browser/program.rs"]
 mod program;
+#[path = "browser/turns.rs"]
+mod turns;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -49,6 +51,10 @@ fn the_page_does_what_it_shows() {
     timed("operators_see_the_pipeline", &operators_see_the_pipeline);
     timed("everybody_can_read_it", &everybody_can_read_it);
     timed("tables_and_plots_draw_what_they_are_told", &parts::tables_and_plots_draw_what_they_are_told);
+    timed("each_order_has_its_own_buttons", &turns::each_order_has_its_own_buttons);
+    timed("somebody_new_has_nothing_of_the_one_before", &turns::somebody_new_has_nothing_of_the_one_before);
+    timed("plots_that_did_not_load_come_later", &turns::plots_that_did_not_load_come_later);
+    timed("another_server_may_answer", &|browser, _| turns::another_server_may_answer(browser));
     timed("a_demo_in_the_open_wants_a_key", &|browser, _| parts::a_demo_in_the_open_wants_a_key(browser));
     timed("the_running_service_wants_a_key_and_is_waited_for", &|browser, _| {
         the_running_service_wants_a_key_and_is_waited_for(browser);
@@ -221,6 +227,15 @@ fn the_keyboard_is_enough(browser: &Browser, demo: &Program) {
     tab_to(CONFIRM);
     browser.press(&[ENTER]);
     browser.until("it is paid", "document.querySelector('#orders [data-state=fulfilled]')");
+    // The skip link leads into the view that is shown.
+    browser.click("#tab-operate");
+    browser.until("it operates", "!document.querySelector('#operate').hidden");
+    browser.script(
+        "addEventListener('hashchange', () => (window.skipped = true)); document.querySelector('.skip').focus()",
+    );
+    browser.press(&[ENTER]);
+    browser.until("it is skipped", "window.skipped && location.hash === '#main'");
+    assert_eq!(browser.script("return document.querySelector('#operate').hidden"), false, "skipping led elsewhere");
 }
 
 fn operators_see_the_pipeline(browser: &Browser, demo: &Program) {
@@ -288,7 +303,7 @@ fn the_running_service_wants_a_key_and_is_waited_for(browser: &Browser) {
     browser.until("it says why", "/set http.token_file/.test(document.querySelector('#key').innerText)");
     browser.goto("about:blank");
     drop(run);
-    browser.console();
+    turns::only_requests_failed(browser);
     let run = Program::run(dir.path(), Some("the operator's token"), 0);
     browser.goto(&run.url);
     browser.until("it operates", "!document.querySelector('#operate').hidden && document.querySelector('#tiles dd')");
@@ -310,8 +325,7 @@ fn the_running_service_wants_a_key_and_is_waited_for(browser: &Browser) {
     browser.until("it comes back", "document.querySelector('#state').innerText === 'live'");
     browser.goto("about:blank");
     drop(again);
-    // Chromium tells of requests that nobody answered meanwhile.
-    browser.console();
+    turns::only_requests_failed(browser);
 }
 
 fn ask_for_an_account(browser: &Browser) {
@@ -355,8 +369,10 @@ fn fits(browser: &Browser) {
 
 /// Nothing is said that a program says to itself.
 fn nothing_slipped_through(browser: &Browser) {
-    let text = browser.text("body");
-    for slip in ["undefined", "NaN", "[object"] {
+    // What a toast said stays in it.
+    let said = browser.script("return document.querySelector('#toast')?.textContent ?? ''");
+    let text = format!("{} {said}", browser.text("body"));
+    for slip in ["undefined", "NaN", "[object", "Cannot read", "is not a"] {
         assert!(!text.contains(slip), "the page says {slip}: {text}");
     }
 }

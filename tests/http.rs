@@ -197,6 +197,7 @@ fn a_purchase_is_seen_on_every_path() {
     let offers = program.check("/v1/offers", Key::None, 200).json();
     let teapot = offers.as_array().expect("an array").iter().find(|offer| offer["id"] == "teapot").expect("known");
     assert_eq!((&teapot["kind"], &teapot["quantity"]), (&json!("purchase"), &json!(3)));
+    assert_eq!(teapot["per_account"], 1);
     assert_eq!((&teapot["held"], &teapot["sold"], &teapot["waiting"]), (&json!(0), &json!(1), &json!(0)));
     assert_eq!((&teapot["funnel"]["authorized"], &teapot["funnel"]["mentions"]), (&json!(1), &json!(1)));
 

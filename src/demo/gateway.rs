@@ -27,6 +27,8 @@ const SAID_MAX: usize = 50_000;
 pub struct Seen {
     pub kind: String,
     pub offer: Option<String>,
+    /// What it is about, as records name it.
+    pub purchase: Option<String>,
     /// When it appeared.
     pub at: Time,
     /// `None` for a direct message.
@@ -58,6 +60,7 @@ struct Reply {
     in_reply_to: Option<u64>,
     text: String,
     offer: Option<String>,
+    purchase: Option<String>,
 }
 
 impl Gateway {
@@ -128,7 +131,8 @@ impl Gateway {
             }
             self.prompts.push_back(post.clone());
         }
-        Some((user, Seen { kind: reply.kind, offer: reply.offer, at: post.time, post: Some(post) }))
+        let Reply { kind, offer, purchase, .. } = reply;
+        Some((user, Seen { kind, offer, purchase, at: post.time, post: Some(post) }))
     }
 
     /// Whether the text was not posted lately; it is from now on.
@@ -185,6 +189,7 @@ impl Reply {
             in_reply_to: record["in_reply_to"].as_str().and_then(|id| id.parse().ok()),
             text: text("text")?,
             offer: text("offer"),
+            purchase: text("purchase"),
         })
     }
 }

@@ -183,7 +183,7 @@ impl You {
     pub fn see(&mut self, seen: &Seen) {
         let Some(post) = &seen.post else { return };
         let reply = json!({"kind": seen.kind, "offer": seen.offer, "text": post.draft.text, "at": seen.at.0,
-            "post": post.id.to_string()});
+            "post": post.id.to_string(), "purchase": seen.purchase});
         keep(&mut self.replies, reply);
         keep(&mut self.answers, post.clone());
         self.changed = true;

@@ -194,7 +194,7 @@ impl Stage<'_> {
         if self.told.is_some() && wall.saturating_sub(last) < TOLD_EVERY {
             return;
         }
-        let (posts, deleted) = self.demo.world.timeline.take_fresh();
+        let (posts, deleted) = self.demo.world.timeline.take_fresh(self.demo.world.you.user.id);
         let you = self.demo.world.you.take_changed();
         let is_news = !posts.is_empty() || !deleted.is_empty() || you.is_some() || self.forward_to.is_some();
         if !is_news && wall.saturating_sub(last_clock) < CLOCK_EVERY {
@@ -212,7 +212,7 @@ impl Stage<'_> {
     fn state(&self) -> Value {
         let (world, options) = (&self.demo.world, self.demo.options);
         json!({"clock": self.clock(), "posts": world.timeline.json(world.you.user.id), "you": world.you.json(),
-            "totals": self.totals(), "times": self.times, "service": options.service_handle, "freeze_tag": options.freeze_tag,
+            "totals": self.totals(), "times": self.times, "service": options.service_handle,
             "confirm_window_ms": options.confirm_window.0, "reply_grace_ms": options.reply_grace.0,
             "lateness_max_ms": options.lateness_max.0})
     }

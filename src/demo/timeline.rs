@@ -27,7 +27,7 @@ const ROOM_FOR_SHOPPERS: u32 = 2;
 pub struct Timeline {
     service: u64,
     posts: VecDeque<Arc<Post>>,
-    fresh: Vec<Value>,
+    fresh: Vec<Arc<Post>>,
     deleted: Vec<String>,
     /// Posts of others that may be shown now.
     room: u32,
@@ -56,7 +56,7 @@ impl Timeline {
         }
         for shown in shown {
             match shown {
-                Shown::Post(post) if self.fits(&post, you) => self.show(post, you),
+                Shown::Post(post) if self.fits(&post, you) => self.show(post),
                 Shown::Post(_) => {}
                 Shown::Deleted(id) => {
                     let before = self.posts.len();
@@ -74,8 +74,9 @@ impl Timeline {
     }
 
     /// What is new, and what was deleted, since the last time.
-    pub fn take_fresh(&mut self) -> (Vec<Value>, Vec<String>) {
-        (std::mem::take(&mut self.fresh), std::mem::take(&mut self.deleted))
+    pub fn take_fresh(&mut self, you: u64) -> (Vec<Value>, Vec<String>) {
+        let fresh = std::mem::take(&mut self.fresh);
+        (fresh.iter().map(|post| self.post(post, you)).collect(), std::mem::take(&mut self.deleted))
     }
 
     /// Everything that is shown, oldest first.
@@ -93,8 +94,8 @@ impl Timeline {
         fits
     }
 
-    fn show(&mut self, post: Arc<Post>, you: u64) {
-        self.fresh.push(self.post(&post, you));
+    fn show(&mut self, post: Arc<Post>) {
+        self.fresh.push(post.clone());
         if post.versions.len() > 1 {
             self.posts.retain(|old| old.first_id() != post.first_id());
         }
@@ -126,7 +127,7 @@ impl Timeline {
         let of = other.map(|other| json!({"handle": other.author().handle, "text": other.draft.text}));
         let Time(at) = post.time;
         json!({"id": post.id.to_string(), "first": post.first_id().to_string(), "at": at, "handle": author.handle,
-            "name": author.name, "role": role, "how": how, "text": post.draft.text, "of": of,
+            "role": role, "how": how, "text": post.draft.text, "of": of,
             "to_you": role != "you" && concerns(post, you), "edited": post.versions.len() > 1})
     }
 }
@@ -160,7 +161,7 @@ mod tests {
             let answer = Draft::reply(&service, "@you hello", Some(mine.id), &you.user);
             twitter.publish(answer, Time(1_700_000_000_000));
             timeline.take(twitter.take_shown(), you.user.id, Duration::from_secs(seconds));
-            let (fresh, _) = timeline.take_fresh();
+            let (fresh, _) = timeline.take_fresh(you.user.id);
             assert!(fresh.iter().any(|post| post["role"] == "you") && fresh.iter().any(|post| post["to_you"] == true));
             fresh.len() as u32
         };

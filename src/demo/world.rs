@@ -182,9 +182,9 @@ impl World {
             }
             "messages.direct" => {
                 let text = |name: &str| record[name].as_str().map(str::to_owned);
-                let (kind, offer) = (text("kind").unwrap_or_default(), text("offer"));
+                let (kind, offer, purchase) = (text("kind").unwrap_or_default(), text("offer"), text("purchase"));
                 if let Some(user) = user {
-                    self.show(user, Seen { kind, offer, at: now, post: None });
+                    self.show(user, Seen { kind, offer, purchase, at: now, post: None });
                 }
             }
             _ => {}

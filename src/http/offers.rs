@@ -29,6 +29,8 @@ struct OfferBody<'a> {
     opens: Option<TimeText>,
     closes: Option<TimeText>,
     withdrawn: bool,
+    /// How many one account may have.
+    per_account: u32,
     /// Null: unlimited.
     quantity: Option<u64>,
     held: u64,
@@ -72,6 +74,7 @@ fn body_of(view: &OfferView) -> OfferBody<'_> {
         opens: terms.opens.map(TimeText),
         closes: terms.closes.map(TimeText),
         withdrawn: view.offer.withdrawn,
+        per_account: terms.per_account,
         quantity: view.offer.quantity,
         held: view.held,
         sold: view.sold,

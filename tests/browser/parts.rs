@@ -3,6 +3,7 @@
 
 use crate::driver::Browser;
 use crate::program::Program;
+use crate::turns::{a_connection_that_comes_again_asks_for_no_key, only_requests_failed};
 use crate::{CONFIRM, enter_key, open};
 
 /// ISO 4217 gives both currencies two decimals, browsers none.
@@ -97,6 +98,7 @@ pub fn a_demo_in_the_open_wants_a_key(browser: &Browser) {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let demo = Program::demo_in_the_open(dir.path(), "let me in", OFFERS, SETTINGS);
     browser.devtools("Emulation.setTimezoneOverride", &serde_json::json!({"timezoneId": "Asia/Kolkata"}));
+    a_connection_that_comes_again_asks_for_no_key(browser, &demo.url, "let me in");
     browser.goto(&demo.url);
     browser.until("it asks for a key", "/http.token_file/.test(document.querySelector('#key').innerText)");
     enter_key(browser, "“let me in”");
@@ -127,8 +129,7 @@ pub fn a_demo_in_the_open_wants_a_key(browser: &Browser) {
     the_feed_stands_still_for_whoever_is_in_it(browser);
     browser.devtools("Emulation.setTimezoneOverride", &serde_json::json!({"timezoneId": ""}));
     browser.goto("about:blank");
-    // Chromium tells of each refusal.
-    browser.console();
+    only_requests_failed(browser);
 }
 
 fn the_feed_stands_still_for_whoever_is_in_it(browser: &Browser) {

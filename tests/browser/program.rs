@@ -14,7 +14,14 @@ pub struct Program {
 impl Program {
     /// `demo` on any free port.
     pub fn demo() -> Program {
-        Program::play(Program::command().arg("demo"))
+        Program::demo_at(0)
+    }
+
+    /// `demo` on this port; 0 is any.
+    pub fn demo_at(port: u16) -> Program {
+        let mut command = Program::command();
+        command.env("PAY_BY_TWEET__HTTP__LISTEN", format!("127.0.0.1:{port}"));
+        Program::play(command.arg("demo"))
     }
 
     /// `demo` on any free port of all addresses, so that it wants its token, with these offers and settings.

@@ -3,10 +3,20 @@
 
 const BUY_FIRST = "Order something first.";
 
+/** States of purchases that count towards what an account may have of an offer: those that wait, and the paid ones. */
+const WAITING = ["ordered", "waitlisted", "prompted"];
+const COUNTED = [...WAITING, "approving", "paying", "authorized", "fulfilled"];
+
 /** What can be tried now: `can` is true, or says what is missing. */
 export function cheats(play) {
   const { you, offers, timeline } = play;
-  const waits = you.purchases.findLast((one) => one.state === "prompted");
+  // Without its offer the tags of an order are not known.
+  const known = you.purchases.filter((one) => play.offerOf(one.offer));
+  const waits = known.findLast((one) => one.state === "prompted");
+  const waiting = known.filter((one) => WAITING.includes(one.state));
+  const most = (one) => play.offerOf(one.offer).per_account;
+  const isAll = ({ offer }) => known.filter((one) => one.offer === offer && COUNTED.includes(one.state)).length >= most({ offer });
+  const again = waiting.findLast(isAll) ?? waiting.at(-1);
   const offer = offers.find((one) => !you.purchases.some((bought) => bought.offer === one.id)) ?? offers[0];
   const ordered = waits && orderOf(you, waits);
   const prompt = timeline.promptOfAnother();
@@ -26,7 +36,8 @@ export function cheats(play) {
     { title: "Edit the tag away", text: "The order stands: what was tweeted was tweeted.",
       can: there(ordered, BUY_FIRST), go: () => play.act("edit", { post: ordered.id, text: "Never mind, I said nothing" }) },
     { title: "Order twice", text: "Tweet the buy tag again while the order waits.",
-      can: there(waits, BUY_FIRST), go: () => play.tweet(`One more #${play.offerOf(waits.offer)?.buy_tag}`) },
+      can: !again ? BUY_FIRST : isAll(again) || `You may have ${most(again)} of these: order another first.`,
+      go: () => play.tweet(`One more #${play.offerOf(again.offer).buy_tag}`) },
     { title: "Buy and confirm in one tweet", text: "Both tags at once.",
       can: needs(linked, there(tag, "No offers.")), go: () => play.tweet(`In one go: #${tag} #${offer.confirm_tag}`) },
     { title: "Quote as a joke", text: "“As if I’d ever …”, quoting somebody.",
@@ -55,10 +66,10 @@ export function orderOf(you, purchase) {
   return you.posts.findLast((post) => ids.includes(post.id) && !post.deleted);
 }
 
-async function late(play, purchase) {
-  const deadline = purchase.deadline;
+async function late(play, { deadline, offer }) {
+  const { confirm_tag } = play.offerOf(offer);
   // Not so late that it has ended before the confirm comes.
   if (!(await play.forward((deadline - play.now() + Math.min(45_000, play.lateness / 2)) / 1000))) return;
   await play.when(() => !play.clock.forward_to && play.now() > deadline);
-  await play.tweet(`Sorry, I was away! #${play.offerOf(purchase.offer)?.confirm_tag}`);
+  await play.tweet(`Sorry, I was away! #${confirm_tag}`);
 }

@@ -1,18 +1,29 @@
 // The page's beginning: which views there are, the connection, the clock, dark and light.
 
 import { byId, h, toast } from "./dom.js";
-import { act, get, listen, listenAnew, token } from "./net.js";
+import { act, get, listen, listenAnew, Refused, token } from "./net.js";
 import { Play } from "./play.js";
 import { Operate } from "./operate.js";
 
 const views = { play: byId("play"), operate: byId("operate") };
 const operate = new Operate();
+/** Made once; `operate.demo` is the same while a demo runs behind the address. */
 let play;
+let asked = "";
+let shown;
+
+/** How often the page was told of the demo since it is connected. */
+let told = 0;
+
+/** A state that is older than what was told is asked for again, so many times. */
+const TRIES_MAX = 5;
 
 /** Shows the view that the address names, or the first one that there is. */
 function route() {
-  const asked = location.hash.slice(2);
-  const name = asked === "operate" || !play ? "operate" : "play";
+  const { hash } = location;
+  // Any other names a place within the view, as the skip link does.
+  if (!hash || hash.startsWith("#/")) asked = hash.slice(2);
+  const name = asked === "operate" || !operate.demo ? "operate" : "play";
   for (const [key, view] of Object.entries(views)) {
     view.hidden = key !== name;
     const tab = byId(`tab-${key}`);
@@ -20,7 +31,8 @@ function route() {
     else tab.removeAttribute("aria-current");
   }
   document.title = name === "play" ? "pay-by-tweet: play" : "pay-by-tweet: operate";
-  scrollTo(0, 0);
+  if (name !== shown) scrollTo(0, 0);
+  shown = name;
   operate.show(name === "operate");
 }
 
@@ -28,26 +40,18 @@ function connection(state) {
   const place = byId("state");
   place.textContent = state === "on" ? "live" : "reconnecting …";
   place.dataset.state = state;
-  // What was missed meanwhile is asked for whole.
-  if (state === "on" && play) refresh();
-}
-
-async function refresh() {
-  try {
-    let state;
-    // What events told meanwhile is newer than an answer that was under way.
-    do state = await get("/v1/demo");
-    while (state.times < play.times);
-    play.begin(state);
-  } catch (error) {
-    toast(error.message);
-  }
+  if (state !== "on") return;
+  // What was missed meanwhile is asked for whole; it may be another server, whose demo counts anew.
+  told = 0;
+  enter(true);
 }
 
 function handle(name, data) {
-  if (name === "demo") play?.hear(data);
-  else {
-    if (name === "sample" && data) play?.offer(data.offers);
+  if (name === "demo") {
+    told = data.times ?? told;
+    operate.demo?.hear(data);
+  } else {
+    if (name === "sample" && data) operate.demo?.offer(data.offers);
     operate.hear(name, data);
   }
 }
@@ -100,26 +104,46 @@ function askForKey(refused, retry) {
   dialog.showModal();
 }
 
-/** To the demo, where one runs; else what is left is to operate. Answers whether the server let the page in. */
-async function enter() {
+/**
+ * To the demo, where one runs; else what is left is to operate. Answers whether the server let the page in. What comes
+ * by itself, with a connection, asks nobody for a key: whoever is typing one would lose it.
+ */
+async function enter(byItself = false) {
   try {
-    const state = await get("/v1/demo");
-    if (state) {
-      play ??= operate.demo = new Play(act);
-      byId("tab-play").hidden = false;
-      byId("clock").hidden = false;
-      play.begin(state);
-      play.offer(await get("/v1/offers"));
-    }
+    meet(await demo());
+    if (operate.demo) operate.demo.offer(await get("/v1/offers"));
   } catch (error) {
+    if (!(error instanceof Refused)) throw error;
     if (error.status === 401) {
-      askForKey(error, enter);
+      if (!byItself) askForKey(error, enter);
       return false;
     }
     toast(error.message);
   }
   route();
   return true;
+}
+
+/** The demo's state; null where none runs. */
+async function demo() {
+  let state;
+  let tries = 0;
+  // What events told meanwhile is newer than an answer that was under way.
+  do state = await get("/v1/demo");
+  while (state && state.times < told && ++tries < TRIES_MAX);
+  return state;
+}
+
+/** Shows what there is now. */
+function meet(state) {
+  // Nobody is taken away from what they do there.
+  if (state && !operate.demo && views.operate.contains(document.activeElement)) history.replaceState(null, "", "#/operate");
+  if (state) {
+    play ??= new Play(act);
+    play.begin(state);
+  }
+  operate.demo = state ? play : undefined;
+  for (const id of ["tab-play", "clock"]) byId(id).hidden = !state;
 }
 
 async function begin() {

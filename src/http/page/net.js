@@ -30,12 +30,11 @@ async function ask(path, init) {
     throw new Refused(0, "The server does not answer.");
   }
   if (response.status === 204) return null;
-  const body = await response.json().catch(() => ({}));
-  if (!response.ok) {
-    const why = body.error ?? `The server answered ${response.status}.`;
-    throw new Refused(response.status, why, "authorization" in init.headers);
-  }
-  return body;
+  const body = await response.json().catch(() => null);
+  // Whatever else may answer behind the address, an answer of ours has a body.
+  if (response.ok && body) return body;
+  const why = body?.error ?? (response.ok ? "The server’s answer can’t be read." : `The server answered ${response.status}.`);
+  throw new Refused(response.status, why, "authorization" in init.headers);
 }
 
 export function get(path) {

@@ -23,8 +23,8 @@ export class Orders {
     const open = you.purchases.filter(isOpen).toReversed();
     const ended = (one) => one.events.at(-1)?.at ?? "";
     const past = you.purchases.filter((one) => !isOpen(one)).sort((a, b) => ended(b).localeCompare(ended(a))).slice(0, PAST_MAX);
-    const replies = you.replies.map((reply) => reply.post);
-    fill(place, JSON.stringify([open, past, replies, offers.length]), () => open.length + past.length
+    const replies = you.replies.map(({ purchase, at }) => [purchase, at]);
+    fill(place, JSON.stringify([open, past, replies, offers.length, Boolean(you.card)]), () => open.length + past.length
       ? [open.map((one) => this.open(one)), past.map((one) => this.past(one))]
       : h("p.empty", {}, you.card ? "Nothing yet. Choose an offer and tweet its tag." : "Nothing yet. It begins with a card."));
     this.tick();
@@ -62,7 +62,9 @@ export class Orders {
     const { play } = this;
     const { you } = play;
     const offer = play.offerOf(purchase.offer);
-    const prompt = you.replies.findLast((reply) => reply.kind === "prompt" && reply.offer === purchase.offer && reply.post);
+    const prompt = you.replies.findLast((reply) => reply.kind === "prompt" && reply.purchase === purchase.id);
+    // One that came as a direct message can be read, but neither retweeted nor answered.
+    const post = prompt?.post;
     if (purchase.state !== "prompted" || !offer) {
       const text = purchase.state === "waitlisted" ? "All units are on hold. You are in line and will be told when one is free."
         : "The service asks whether one is left …";
@@ -78,9 +80,9 @@ export class Orders {
         : h("p.reply.pending", {}, `@${play.service} is replying …`),
       h("div.confirm", {},
         act("confirm", `Tweet #${offer.confirm_tag}`, () => play.tweet(`#${offer.confirm_tag}`), true),
-        prompt && act("retweet", "Retweet the reply", () => play.act("retweet", { post: prompt.post })),
-        prompt && act("reply", "Reply with the tag", () => play.tweet(`yes! #${offer.confirm_tag}`, { reply_to: prompt.post })),
-        prompt && act("cancel", "Cancel", () => play.tweet("Cancel please, I changed my mind", { reply_to: prompt.post })),
+        post && act("retweet", "Retweet the reply", () => play.act("retweet", { post })),
+        post && act("reply", "Reply with the tag", () => play.tweet(`yes! #${offer.confirm_tag}`, { reply_to: post })),
+        post && act("cancel", "Cancel", () => play.tweet("Cancel please, I changed my mind", { reply_to: post })),
         order && act("delete", "Delete my tweet", () => play.act("delete", { post: order.id })),
         purchase.deadline && act("expire", "Wind on until it expires", () => play.forward((purchase.deadline - play.now() + play.lateness + SLACK_MS) / 1000))),
       refusals(purchase));

@@ -5,6 +5,7 @@ import { Shop } from "./shop.js";
 import { Orders } from "./order.js";
 import { Timeline } from "./timeline.js";
 import { cheats } from "./cheats.js";
+import { Refused } from "./net.js";
 import { told, mood, why } from "./words.js";
 
 const FORWARDS = [[60, "+1 min"], [300, "+5 min"], [900, "+15 min"]];
@@ -13,7 +14,6 @@ export class Play {
   constructor(act) {
     this.send = act;
     this.offers = [];
-    this.times = 0;
     this.you = undefined;
     this.heard = new Set();
     this.waiting = [];
@@ -26,23 +26,31 @@ export class Play {
   /** Everything, as the server tells it at the start and after a break. */
   begin(state) {
     this.service = state.service;
-    this.freezeTag = state.freeze_tag;
     this.window = state.confirm_window_ms;
     this.grace = state.reply_grace_ms;
     this.lateness = state.lateness_max_ms;
     byId("window").textContent = lasting(this.window);
+    // What was said before the page was opened, or to somebody else, is not news.
+    if (this.you?.account !== state.you.account) for (const reply of state.you.replies) this.heard.add(replyKey(reply));
+    this.meet(state.you);
     this.timeline.begin(state.posts);
-    // What was said before the page was opened is not news.
-    if (!this.you) for (const reply of state.you.replies) this.heard.add(replyKey(reply));
     this.hear({ ...state, posts: [], deleted: [] });
   }
 
-  hear({ clock: time, posts, deleted, you, totals, times }) {
-    this.times = times ?? this.times;
+  /** Who is in front of the page; somebody else waits for nothing that the former person did. */
+  meet(you) {
+    if (this.you && this.you.account !== you.account) {
+      this.waiting = [];
+      this.timeline.estrange();
+    }
+    this.you = you;
+  }
+
+  hear({ clock: time, posts, deleted, you, totals }) {
     this.clock = { ...time, told: performance.now() };
     if (totals) byId("pace").textContent = `${count(totals.posts)} tweets read, ${count(totals.shopping)} people shopping, ${count(totals.payments)} paid`;
     if (you) {
-      this.you = you;
+      this.meet(you);
       this.announce(you);
       this.draw();
     }
@@ -75,6 +83,7 @@ export class Play {
       await this.send(name, fields);
       return true;
     } catch (error) {
+      if (!(error instanceof Refused)) throw error;
       toast(error.message);
       return false;
     }
@@ -146,10 +155,17 @@ export class Play {
     if (!this.you || !this.clock) return;
     const all = cheats(this);
     const signature = JSON.stringify(all.map(({ title, can }) => [title, can]));
-    fill(byId("cheats"), signature, () => all.map(({ title, text, can, go }) => h("li", {},
+    fill(byId("cheats"), signature, () => all.map(({ title, text, can }) => h("li", {},
       h("button.cheat", { type: "button", "data-key": title, "aria-disabled": can === true ? "false" : "true",
-        onclick: () => (can === true ? go() : toast(can)) },
+        onclick: () => this.cheat(title) },
         h("b", {}, title), h("span", {}, can === true ? text : can)))));
+  }
+
+  /** With what there is at the click: orders come and go while the button says the same. */
+  cheat(title) {
+    const { can, go } = cheats(this).find((one) => one.title === title);
+    if (can === true) go();
+    else toast(can);
   }
 }
 

@@ -1,6 +1,6 @@
 // Plots of the last five minutes, by uPlot. It is loaded when they are first looked at.
 
-import { h, rate, span } from "./dom.js";
+import { h, rate, span, toast } from "./dom.js";
 
 const SHOWN_MS = 300_000;
 
@@ -44,8 +44,13 @@ export class Plots {
   }
 
   async begin() {
-    this.loading ??= load();
-    await this.loading;
+    try {
+      await (this.loading ??= load());
+    } catch {
+      // Tried again when they are looked at next.
+      this.loading = undefined;
+      return toast("The plots could not be loaded.");
+    }
     if (!this.made.length) this.made = PLOTS.map((plot) => this.make(plot));
     this.draw();
   }
@@ -100,7 +105,11 @@ function recent(points) {
 function load() {
   const sheet = h("link", { rel: "stylesheet", href: "/assets/vendor/uPlot.min.css" });
   return new Promise((done, failed) => {
-    const script = h("script", { src: "/assets/vendor/uPlot.iife.min.js", onload: done, onerror: failed });
+    const script = h("script", { src: "/assets/vendor/uPlot.iife.min.js", onload: done, onerror: () => {
+      sheet.remove();
+      script.remove();
+      failed();
+    } });
     document.head.append(sheet, script);
   });
 }

@@ -1,7 +1,7 @@
 // An account: what it has, and why each of its verdicts fell.
 
 import { byId, clock, h, money, toast } from "./dom.js";
-import { get } from "./net.js";
+import { get, Refused } from "./net.js";
 import { ASIDE, mood, told, why } from "./words.js";
 
 export class Search {
@@ -35,6 +35,7 @@ export class Search {
       byId("found").replaceChildren(...this.draw(account, now, past));
       byId("found").scrollIntoView({ block: "nearest" });
     } catch (error) {
+      if (!(error instanceof Refused)) throw error;
       if (error.status === 401) {
         this.operate.askForKey(error, () => this.find(account));
         return false;

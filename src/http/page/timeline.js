@@ -26,6 +26,20 @@ export class Timeline {
     this.add(posts.slice(-SHOWN_MAX).filter((post) => !this.posts.some((known) => known.id === post.id)), []);
   }
 
+  /** Somebody else is in front of the page: what was theirs and to them is a stranger's, as the server tells it. */
+  estrange() {
+    const strange = (post) => (post.role === "you" ? { ...post, role: "crowd" } : post.to_you ? { ...post, to_you: false } : post);
+    this.queue = this.queue.map(strange);
+    this.posts = this.posts.map((post) => {
+      const now = strange(post);
+      if (now !== post) this.place.querySelector(`[data-id="${post.id}"]`)?.replaceWith(this.draw(now));
+      return now;
+    });
+    if (this.answer?.how !== "edit") return;
+    this.input.value = "";
+    this.answerTo(undefined);
+  }
+
   add(posts, deleted) {
     for (const id of deleted) this.strike(id);
     if (!posts.length) return;
@@ -61,8 +75,8 @@ export class Timeline {
   insert(posts) {
     for (const post of posts) {
       if (this.posts.some((known) => known.id === post.id)) continue;
+      for (const { id, first } of this.posts) if (first === post.first) this.strike(id);
       this.posts.push(post);
-      if (post.edited) this.place.querySelector(`[data-first="${post.first}"]`)?.remove();
       this.place.prepend(this.draw(post));
     }
     this.posts = this.posts.slice(-SHOWN_MAX);
@@ -80,7 +94,7 @@ export class Timeline {
     const small = (label, name, go) => h("button.quiet", { type: "button", onclick: go, "aria-label": `${name} @${post.handle}’s tweet` }, label);
     const mine = post.role === "you";
     const names = { you: "you", service: "the service", shopper: "shopper" };
-    return h(`li.tweet.${post.role}${post.to_you ? ".to-you" : ""}`, { "data-id": post.id, "data-first": post.first },
+    return h(`li.tweet.${post.role}${post.to_you ? ".to-you" : ""}`, { "data-id": post.id },
       h("span.avatar", { "aria-hidden": "true", "data-hue": hue(post.handle) }, mine ? "☺" : post.role === "service" ? "✓" : post.handle[0].toUpperCase()),
       h("div.body", {},
         h("p.head", {}, h("b", {}, `@${post.handle}`), names[post.role] && h("span.role", {}, names[post.role]),
