@@ -220,6 +220,26 @@ fn a_stall_is_charged_to_everything_that_waited() {
     finished.program.0.stop(Duration::from_secs(10)).expect("the program stops");
 }
 
+/// A generator that stood still across the end of its segment goes on where it was: what was due meanwhile has its own
+/// time, and leads to the end that the truth tells.
+#[test]
+fn a_generator_that_lags_says_everything_at_its_own_time() {
+    const LAG: Duration = Duration::from_millis(1800);
+    let house = House::new(TIME, MORE);
+    let mut lagged = false;
+    let (finished, _log) = load(&house, &options(&house, 400.0, 3, 0.5), |inner| inner, &mut |progress| {
+        if !lagged && progress.phase == Phase::Loading && progress.elapsed > Duration::from_millis(2_200) {
+            lagged = true;
+            std::thread::sleep(LAG);
+        }
+    });
+    let report = &finished.report;
+    assert!(lagged && report.behind_ms_max >= 1_500.0, "it lagged by {} ms", report.behind_ms_max);
+    assert!(report.took_s > 3.5 && report.rate_held < 350.0, "{} s, {}/s", report.took_s, report.rate_held);
+    assert!(report.is_as_expected(), "{:?}", report.deviations);
+    finished.program.0.stop(Duration::from_secs(10)).expect("the program stops");
+}
+
 /// A log whose screen can be made to stand still once.
 struct Stalling {
     inner: Arc<dyn Bus>,

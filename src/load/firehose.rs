@@ -90,6 +90,8 @@ pub struct Counts {
 /// A record of `replies`, as the gateway takes it.
 #[derive(Clone, Debug)]
 pub struct Heard {
+    /// When it was read.
+    pub at: Moment,
     pub reply: String,
     pub user: u64,
     pub handle: String,
@@ -142,7 +144,8 @@ impl Firehose {
         self.crowd.coming(people).map(|user| self.link(&user, at)).collect()
     }
 
-    /// Goes over to a segment. What was scheduled before goes on.
+    /// Goes over to a segment. What was scheduled before goes on; a segment that begins where the stream stands leaves
+    /// all of it its own time.
     pub fn begin(&mut self, segment: Segment, uneven: bool) {
         (self.streamed, self.begun) = (0.0, 0.0);
         self.cursor = segment.start;
@@ -166,10 +169,20 @@ impl Firehose {
         self.cursor >= moment.min(self.segment.end())
     }
 
+    /// Whether the segment is over.
+    pub fn has_ended(&self) -> bool {
+        self.cursor >= self.segment.end()
+    }
+
+    /// Up to when everything was streamed.
+    pub fn cursor(&self) -> Moment {
+        self.cursor
+    }
+
     /// The gateway takes a reply: it posts it after a while, and tells.
-    pub fn hear(&mut self, heard: Heard, now: Moment) {
+    pub fn hear(&mut self, heard: Heard) {
         let delay = Duration::from_millis(self.rng.random_range(POSTING_MS));
-        self.schedule(now.after(delay), Item::Reply(heard));
+        self.schedule(heard.at.after(delay), Item::Reply(heard));
     }
 
     pub fn partitions(&self) -> u32 {

@@ -50,6 +50,7 @@ impl Stretch {
         let grown = self.backlog_after.saturating_sub(self.backlog_before) as f64;
         grown <= self.rate * BACKLOG_GROWTH_MAX.as_secs_f64()
             && self.behind <= BEHIND_MAX
+            && (self.prompt.count > 0 || self.counts.relevant == 0)
             && self.prompt.p99_ms <= bounds.p99.as_secs_f64() * 1e3
     }
 }

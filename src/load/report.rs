@@ -16,9 +16,11 @@ pub struct Report {
     pub seed: u64,
     pub shape: &'static str,
     pub rate_asked: f64,
-    /// Consumed by the screen in the segment's time.
+    /// Consumed by the screen in the time that the segment took.
     pub rate_held: f64,
     pub duration_s: f64,
+    /// What it took until all of the segment was appended.
+    pub took_s: f64,
     pub megabytes_per_second: f64,
     pub posts: u64,
     pub bytes: u64,
@@ -71,9 +73,9 @@ impl Report {
         peak_resident_bytes: u64,
     ) -> Report {
         let holds = options.highest.map(|bounds| stretch.holds(bounds));
-        let Stretch { rate, duration, counts, backlog_before, backlog_after, behind, samples, cost, prompt: _ } =
+        let Stretch { rate, duration, took, counts, backlog_before, backlog_after, behind, samples, cost, prompt: _ } =
             stretch;
-        let seconds = duration.as_secs_f64();
+        let (seconds, took_s) = (duration.as_secs_f64(), took.as_secs_f64());
         let consumed = (counts.posts + backlog_before).saturating_sub(backlog_after);
         let rows = judgement.rows.iter().map(|(behaviour, (conversations, as_expected))| Row {
             behaviour: behaviour.name(),
@@ -85,9 +87,10 @@ impl Report {
             seed: options.seed,
             shape: options.shape.name(),
             rate_asked: rate,
-            rate_held: consumed as f64 / seconds,
+            rate_held: consumed as f64 / took_s,
             duration_s: seconds,
-            megabytes_per_second: counts.bytes as f64 / 1e6 / seconds,
+            took_s,
+            megabytes_per_second: counts.bytes as f64 / 1e6 / took_s,
             posts: counts.posts,
             bytes: counts.bytes,
             relevant_posts: counts.relevant,
@@ -196,6 +199,12 @@ impl Report {
         }
         let as_expected: u64 = self.rows.iter().map(|row| row.as_expected).sum();
         writeln!(f, "{:<32} {:>13} {as_expected:>13}\n", "all", self.conversations)?;
+        if self.deviations_count == 0 && self.payments == 0 {
+            return writeln!(
+                f,
+                "Nothing was bought, so nothing is proven: load longer, faster or with more --relevant."
+            );
+        }
         if self.deviations_count == 0 {
             return writeln!(f, "Every conversation came out as it must.");
         }

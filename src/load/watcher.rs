@@ -99,7 +99,9 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn take(shared: &Shared, topic: &str, value: &[u8], first_user: u64, now: Moment, heard: &Sender<Heard>) {
     match topic {
         "replies" => {
-            let Some((reply, kind)) = read_reply(value).filter(|(reply, _)| reply.user >= first_user) else { return };
+            let Some((reply, kind)) = read_reply(value, now).filter(|(reply, _)| reply.user >= first_user) else {
+                return;
+            };
             if let (true, Some(post)) = (kind, reply.in_reply_to) {
                 lock(&shared.meter).record(Way::TweetToPrompt, post, post, now);
             }
@@ -120,10 +122,11 @@ fn take(shared: &Shared, topic: &str, value: &[u8], first_user: u64, now: Moment
 }
 
 /// A reply to somebody, and whether it is a prompt.
-fn read_reply(value: &[u8]) -> Option<(Heard, bool)> {
+fn read_reply(value: &[u8], at: Moment) -> Option<(Heard, bool)> {
     let record: ReplyRecord<'_> = serde_json::from_slice(value).ok()?;
     let is_prompt = record.kind == "prompt";
     let heard = Heard {
+        at,
         reply: record.reply.to_owned(),
         user: user(record.account?),
         handle: record.handle.unwrap_or_default().to_owned(),
