@@ -11,6 +11,9 @@ pub struct Totals {
     pub sum: FunnelDelta,
     /// Confirm times by bucket: see [`bucket_of`].
     pub confirm_ms: BTreeMap<u32, u64>,
+    /// The least and the most of them: no percentile is beyond, and of a single one both are it.
+    pub quickest_ms: u32,
+    pub slowest_ms: u32,
 }
 
 impl Totals {
@@ -29,6 +32,8 @@ impl Totals {
         sum.sold_out += delta.sold_out;
         sum.revenue_minor = sum.revenue_minor.saturating_add(delta.revenue_minor);
         for ms in &delta.confirm_ms {
+            self.quickest_ms = if self.confirm_ms.is_empty() { *ms } else { self.quickest_ms.min(*ms) };
+            self.slowest_ms = self.slowest_ms.max(*ms);
             *self.confirm_ms.entry(bucket_of(*ms)).or_default() += 1;
         }
     }
@@ -61,7 +66,7 @@ impl Totals {
         let mut seen = 0;
         self.confirm_ms.iter().find_map(|(bucket, n)| {
             seen += n;
-            (seen >= rank).then(|| floor_of(*bucket))
+            (seen >= rank).then(|| floor_of(*bucket).clamp(self.quickest_ms.into(), self.slowest_ms.into()))
         })
     }
 }
@@ -113,6 +118,10 @@ mod tests {
         assert_eq!(one, two);
         let funnel = one.funnel("o", crate::domain::Currency::USD);
         assert_eq!(funnel.confirm_ms_p50, Some(59_904));
+        two = Totals::default();
+        two.add(&delta(&[240_123]));
+        let funnel = two.funnel("o", crate::domain::Currency::USD);
+        assert_eq!((funnel.confirm_ms_p50, funnel.confirm_ms_p99), (Some(240_123), Some(240_123)));
         assert_eq!(Totals::default().funnel("o", crate::domain::Currency::USD).confirm_ms_p50, None);
     }
 }

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::bus::OutRecord;
 use crate::domain::Time;
 
-use super::outputs::{Envelope, SCREEN, Topic};
+use super::outputs::{ACCOUNTS, Envelope, OFFERS, SCREEN, Topic};
 use super::uuids::uuid_of;
 
 /// Bodies of larger records are left out, so that a dead letter always fits where dead letters go.
@@ -57,7 +57,11 @@ pub fn dead_letter(letter: &DeadLetter<'_>, body: bool) -> OutRecord {
     let DeadLetter { topic, partition, offset, timestamp, value, reason, detail } = *letter;
     let envelope = Envelope {
         topic: Topic::DeadLetters,
-        source: SCREEN,
+        source: match topic {
+            "accounts.inbox" => ACCOUNTS,
+            "offers.inbox" => OFFERS,
+            _ => SCREEN,
+        },
         key: None,
         id: uuid_of(&format!("dead-letters|{topic}|{partition}|{offset}")),
         time: timestamp,

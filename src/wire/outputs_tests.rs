@@ -267,6 +267,15 @@ fn funnels_and_dead_letters_are_written_to_the_byte() {
 }
 
 #[test]
+fn a_dead_letter_is_of_the_stage_that_could_not_read_the_record() {
+    for (topic, stage) in [("accounts.links", "screen"), ("accounts.inbox", "accounts"), ("offers.inbox", "offers")] {
+        let record = letter(topic, b"abc");
+        let source = record.headers.iter().find(|(name, _)| *name == "ce_source").map(|(_, value)| value.clone());
+        assert_eq!(source, Some(format!("pay-by-tweet/{stage}")), "{topic}");
+    }
+}
+
+#[test]
 fn some_events_make_no_record() {
     let request = StockRequest { purchase: PURCHASE, account: account(), at: AT, action: StockAction::Hold };
     let answer = StockAnswer { purchase: PURCHASE, verdict: StockVerdict::Held };
