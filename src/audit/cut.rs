@@ -2,8 +2,8 @@
 //! what belongs together lie before them:
 //!
 //! 1. the stages' positions: what they have consumed has all its outputs in the log by now;
-//! 2. the *firm* ends of the output topics: a transaction is visible whole (I8), so what lies before them has its
-//!    partners in other topics before the next ends;
+//! 2. the *firm* ends of the output topics, up to the first transaction that is open: a transaction is visible whole
+//!    (I8), so what lies before them has its partners in other topics before the next ends;
 //! 3. the ends of the output topics;
 //! 4. of `offers.inbox`, which holds what these outputs count;
 //! 5. of `accounts.inbox`, which caused all of that, and of the input topics.
@@ -74,8 +74,8 @@ impl Cut {
             })?;
         }
         for topic in OUTPUTS {
-            cut.look_up(source, topic, |_, _, bounds| {
-                bounds.firm = bounds.end;
+            cut.look_up(source, topic, |source, partition, bounds| {
+                bounds.firm = source.stable_end(topic, partition)?;
                 Ok(())
             })?;
         }
@@ -127,6 +127,11 @@ impl Cut {
             }
         }
         Ok(())
+    }
+
+    /// Whether anything was cut by hand.
+    pub fn is_shortened(&self) -> bool {
+        !self.shortened.0.is_empty()
     }
 
     /// The cut as `--until` reads it.

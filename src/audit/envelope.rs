@@ -30,12 +30,18 @@ pub(super) struct Envelopes {
 #[derive(Clone, Default)]
 pub struct Cards {
     hashes: FxHashSet<u64>,
+    /// How many bytes they have.
+    lengths: BTreeSet<usize>,
     /// One of them does not begin with [`CARD`].
     any_form: bool,
 }
 
 /// How card tokens begin.
 const CARD: &[u8] = b"tok_";
+
+/// One that begins otherwise and is shorter can't be told from other words, and is not looked for.
+const OTHER_BYTES_MIN: usize = 8;
+
 static FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(CARD));
 
 /// The CloudEvents headers of a record, as far as they are UTF-8.
@@ -50,9 +56,7 @@ struct Headers<'a> {
 
 impl Envelopes {
     pub fn learn_card(&mut self, card: &str) {
-        self.cards.hashes.insert(hash_of(card.as_bytes()));
-        self.cards.any_form |=
-            !card.as_bytes().starts_with(CARD) || runs(card.as_bytes()).next() != Some(card.as_bytes());
+        self.cards.learn(card);
     }
 
     /// Forgets the ids, not the cards: the next pass looks at other accounts' records, in which the same cards must not
@@ -141,7 +145,9 @@ impl<'a> Headers<'a> {
         }
         let announced = topic == "replies" && value["kind"] == "announcement";
         let stage = match topic {
-            "dead-letters" => "pay-by-tweet/screen",
+            "dead-letters" if value["topic"] == "accounts.inbox" => "pay-by-tweet/accounts",
+            "dead-letters" if value["topic"] != "offers.inbox" => "pay-by-tweet/screen",
+            "dead-letters" => "pay-by-tweet/offers",
             "offers.funnel" => "pay-by-tweet/offers",
             _ if announced => "pay-by-tweet/offers",
             _ => "pay-by-tweet/accounts",
@@ -189,35 +195,42 @@ fn id_of_event(value: &Value) -> Uuid {
 }
 
 impl Cards {
+    /// As it is, and as JSON writes it.
+    fn learn(&mut self, card: &str) {
+        let json = serde_json::to_string(card).unwrap_or_default();
+        let escaped = json.strip_prefix('"').and_then(|json| json.strip_suffix('"')).unwrap_or(card);
+        for form in [card, escaped].map(str::as_bytes) {
+            let begins = form.starts_with(CARD);
+            if begins || form.len() >= OTHER_BYTES_MIN {
+                self.hashes.insert(hash_of(form));
+                self.lengths.insert(form.len());
+                self.any_form |= !begins;
+            }
+        }
+    }
+
     /// Takes card tokens out of a text for people.
     pub fn hide(&self, text: &mut String) {
-        let cards: BTreeSet<&str> = runs(text.as_bytes())
-            .filter(|run| self.hashes.contains(&hash_of(run)))
-            .filter_map(|run| std::str::from_utf8(run).ok())
-            .collect();
+        let cards: BTreeSet<String> =
+            self.found_in(text.as_bytes()).map(String::from_utf8_lossy).map(Into::into).collect();
         if !cards.is_empty() {
-            *text = cards.into_iter().rev().fold(text.clone(), |text, card| text.replace(card, "tok_…"));
+            *text = cards.into_iter().rev().fold(text.clone(), |text, card| text.replace(&card, "tok_…"));
         }
     }
 
     fn stand_in(&self, seen: &Seen<'_>) -> bool {
-        let told_in = |bytes: &[u8]| {
-            let known = |run: &[u8]| self.hashes.contains(&hash_of(run));
-            if self.any_form {
-                return runs(bytes).any(known);
-            }
-            let begins = FINDER.find_iter(bytes);
-            begins.filter_map(|begin| runs(&bytes[begin..]).next()).any(known)
-        };
+        let told_in = |bytes: &[u8]| self.found_in(bytes).next().is_some();
         let in_headers = || seen.headers.iter().any(|(_, value)| told_in(value));
         seen.value.is_some_and(told_in) || seen.key.is_some_and(told_in) || in_headers()
     }
-}
 
-/// The longest runs of bytes of which tokens are made.
-fn runs(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let is_of_token = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    bytes.split(move |byte| !is_of_token(byte)).filter(|run| !run.is_empty())
+    /// Wherever a token stands, whatever stands around it.
+    fn found_in<'a>(&'a self, bytes: &'a [u8]) -> impl Iterator<Item = &'a [u8]> + 'a {
+        let anywhere = (0..bytes.len()).filter(|_| self.any_form);
+        let begins = anywhere.chain(FINDER.find_iter(bytes).filter(|_| !self.any_form));
+        let from = move |begin: usize| self.lengths.iter().filter_map(move |length| bytes.get(begin..begin + length));
+        begins.flat_map(from).filter(|token| self.hashes.contains(&hash_of(token)))
+    }
 }
 
 fn hash_of(bytes: &[u8]) -> u64 {
@@ -225,4 +238,40 @@ fn hash_of(bytes: &[u8]) -> u64 {
     let mut hasher = rustc_hash::FxHasher::default();
     hasher.write(bytes);
     hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tells(cards: &[&str], value: &str) -> bool {
+        let mut known = Cards::default();
+        cards.iter().for_each(|card| known.learn(card));
+        let at = crate::domain::Time::default();
+        let value = Some(value.as_bytes());
+        known.stand_in(&Seen {
+            topic: "replies",
+            partition: 0,
+            offset: 0,
+            timestamp: at,
+            key: None,
+            value,
+            headers: &[],
+        })
+    }
+
+    #[test]
+    fn a_card_is_found_whatever_it_is_made_of_and_whatever_stands_around_it() {
+        for card in ["tok_abc", "pm.4111.22", "tok_/ab12", "tok_abc=", "tok_a\"b", "карта-1"] {
+            let json = serde_json::to_string(&format!("x{card}-2")).expect("a string");
+            assert!(tells(&["tok_other", card], &json), "{card} in {json}");
+            assert!(!tells(&["tok_other"], &json), "{json}");
+        }
+        assert!(!tells(&["15"], "you have 15 min"), "too short to be told from other words");
+        let mut text = "tok_abc.1 and tok_abc".to_owned();
+        let mut cards = Cards::default();
+        ["tok_abc", "tok_abc.1"].iter().for_each(|card| cards.learn(card));
+        cards.hide(&mut text);
+        assert_eq!(text, "tok_… and tok_…");
+    }
 }

@@ -19,6 +19,9 @@ pub trait Source {
     /// First offset that is kept, and one past the last.
     fn span(&mut self, topic: &str, partition: u32) -> anyhow::Result<(u64, u64)>;
 
+    /// One past the last record below every open transaction.
+    fn stable_end(&mut self, topic: &str, partition: u32) -> anyhow::Result<u64>;
+
     /// Committed position of a group; `None` where it never committed.
     fn position(&mut self, group: &str, topic: &str, partition: u32) -> anyhow::Result<Option<u64>>;
 
@@ -66,6 +69,9 @@ pub struct Report {
 /// 3 KB at most.
 const STATE_BYTES_PER_RECORD: u64 = 320;
 
+/// And for an account that is linked, whether it says anything or not.
+const STATE_BYTES_PER_LINK: u64 = 1024;
+
 /// Less is not worth a pass.
 const MEMORY_BYTES_MIN: u64 = 1 << 20;
 
@@ -101,11 +107,14 @@ pub fn audit(source: &mut dyn Source, settings: &Settings, options: &Options) ->
         let inputs = if share.has_the_rest() { &inputs[..] } else { &[] };
         pass(source, &cut, *share, inputs, &mut auditor)?;
         if let (Some(path), Some(summary), true) = (&options.truth, &mut judged, share.part != Part::Offers) {
-            auditor.judge_truth(open(path)?, summary)?;
+            auditor.judge_truth(open(path)?, summary, cut.shortened())?;
         }
         auditor.end_pass(cut.shortened());
     }
-    auditor.judge_totals();
+    auditor.judge_totals(plan.len() == 1);
+    if options.inputs && !cut.is_shortened() {
+        auditor.judge_rest(judged.map_or(0, |summary| summary.open));
+    }
     let violations = auditor.take_violations();
     let (found, checks, tally) = (auditor.found().total(), *auditor.found().checks(), auditor.tally().clone());
     let cards = auditor.cards().clone();
@@ -114,17 +123,19 @@ pub fn audit(source: &mut dyn Source, settings: &Settings, options: &Options) ->
 
 /// The shares that together are everything.
 fn plan(cut: &Cut, memory_max: u64) -> Vec<Share> {
-    let passes = |records: u64| {
-        let bytes = records.saturating_mul(STATE_BYTES_PER_RECORD);
+    let passes = |records: u64, links: u64| {
+        let of_links = links.saturating_mul(STATE_BYTES_PER_LINK);
+        let bytes = records.saturating_mul(STATE_BYTES_PER_RECORD).saturating_add(of_links);
         u32::try_from(bytes.div_ceil(memory_max.max(MEMORY_BYTES_MIN))).unwrap_or(u32::MAX).max(1)
     };
     let outputs: u64 = OUTPUTS.iter().map(|topic| cut.records(topic)).sum();
     let (accounts, offers) = (outputs + cut.records(ACCOUNTS_INBOX), cut.records(OFFERS_INBOX));
-    if passes(accounts + offers) == 1 {
+    let links = cut.records("accounts.links");
+    if passes(accounts + offers, links) == 1 {
         return vec![Share::WHOLE];
     }
     let shares = |part, of| (0..of).map(move |index| Share { part, index, of });
-    shares(Part::Accounts, passes(accounts)).chain(shares(Part::Offers, passes(offers))).collect()
+    shares(Part::Accounts, passes(accounts, links)).chain(shares(Part::Offers, passes(offers, 0))).collect()
 }
 
 /// One pass: causes before effects, firm before open.
@@ -182,6 +193,10 @@ impl Source for BusSource<'_> {
     fn span(&mut self, topic: &str, partition: u32) -> anyhow::Result<(u64, u64)> {
         let at = TopicPartition::new(topic, partition);
         Ok((self.reader.beginning(&at)?, self.reader.end(&at)?))
+    }
+
+    fn stable_end(&mut self, topic: &str, partition: u32) -> anyhow::Result<u64> {
+        Ok(self.reader.stable_end(&TopicPartition::new(topic, partition))?)
     }
 
     fn position(&mut self, group: &str, topic: &str, partition: u32) -> anyhow::Result<Option<u64>> {

@@ -129,11 +129,13 @@ impl Auditor {
     /// A record of any topic; changelogs and unknown topics are passed over.
     pub fn see(&mut self, seen: &Seen<'_>) {
         self.tally.count(seen.topic, self.share);
+        let is_output = shape::members_of(seen.topic).is_some();
+        self.tally.unconsumed += u64::from(self.open && !is_output);
         match seen.topic {
             "accounts.inbox" => self.see_accounts_inbox(seen),
             "offers.inbox" => self.see_offers_inbox(seen),
             "accounts.changelog" | "offers.changelog" => {}
-            topic if shape::members_of(topic).is_some() => self.see_output(seen),
+            _ if is_output => self.see_output(seen),
             _ => self.letters.see_input(seen, self.open),
         }
     }
@@ -146,7 +148,7 @@ impl Auditor {
     /// Nothing is to come any more: what is due and missing is a violation.
     pub fn at_rest(&mut self) {
         self.end_pass(&Shortened::default());
-        self.judge_totals();
+        self.judge_totals(true);
     }
 
     pub fn take_violations(&mut self) -> Vec<Violation> {
@@ -207,15 +209,31 @@ impl Auditor {
     }
 
     /// Holds the purchases of the present share against a truth file.
-    fn judge_truth(&mut self, lines: impl std::io::BufRead, summary: &mut truth::Summary) -> anyhow::Result<()> {
+    fn judge_truth(
+        &mut self,
+        lines: impl std::io::BufRead,
+        summary: &mut truth::Summary,
+        shortened: &Shortened,
+    ) -> anyhow::Result<()> {
+        self.found.begin_rest(shortened);
         let of_share = truth::judge(lines, &self.ledger, self.share, &self.tally, &mut self.found)?;
+        self.tally.open += self.found.end_rest();
         summary.conversations = of_share.conversations;
         summary.open += of_share.open;
         Ok(())
     }
 
-    fn judge_totals(&mut self) {
-        self.tally.judge(&mut self.found);
+    /// `at_once`: all was seen in one pass.
+    fn judge_totals(&mut self, at_once: bool) {
+        self.tally.judge(at_once, &mut self.found);
+    }
+
+    /// On a log of which all is consumed nothing is left to end what waits, which a truth file says must end.
+    fn judge_rest(&mut self, waiting: u64) {
+        let is_at_rest = self.tally.open == 0 && self.tally.unconsumed == 0;
+        self.found.check(Invariant::I9, waiting == 0 || !is_at_rest, Whose::default(), || {
+            format!("{waiting} purchases wait that the truth file says must end, and nothing is left to be consumed")
+        });
     }
 
     fn see_accounts_inbox(&mut self, seen: &Seen<'_>) {
@@ -267,7 +285,7 @@ impl Auditor {
             return;
         }
         match message {
-            OfferMessage::Published(published) => self.stock.publish(offer, published, &mut self.found),
+            OfferMessage::Published(published) => self.stock.publish(offer, published, self.open, &mut self.found),
             OfferMessage::Withdrawn { .. } => {}
             OfferMessage::Stock(request) => self.stock.request(offer, request, self.open, &mut self.found),
             OfferMessage::Funnel(delta) => self.funnels.add(offer, delta, self.open),
@@ -292,7 +310,9 @@ impl Auditor {
             "dead-letters" => self.letters.see_letter(&value, &mut self.found),
             topic => {
                 self.ledger.see(topic, &value, whose, self.open, &mut self.found, &mut self.tally);
-                self.conversations.output(topic, seen.partition, &value);
+                let ce_time = seen.headers.iter().find(|(name, _)| name == "ce_time");
+                let ce_time = ce_time.and_then(|(_, time)| std::str::from_utf8(time).ok());
+                self.conversations.output(topic, seen.partition, &value, ce_time);
             }
         }
     }

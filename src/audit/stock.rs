@@ -71,17 +71,17 @@ enum Answer {
 
 impl Stock {
     /// An offer's record. A smaller quantity stops new holds only; a larger one serves the line.
-    pub fn publish(&mut self, offer: &str, published: &Offer, found: &mut Found) {
+    pub fn publish(&mut self, offer: &str, published: &Offer, open: bool, found: &mut Found) {
         let version = published.terms.version;
         let shelf = self.shelves.entry(offer.to_owned()).or_default();
         if shelf.published.is_some_and(|(known, ..)| known >= version) {
             return;
         }
         shelf.published = Some((version, published.quantity, published.waitlist_max));
-        for (request, open) in std::mem::take(&mut shelf.early) {
-            self.request(offer, &request, open, found);
+        for (request, is_open) in std::mem::take(&mut shelf.early) {
+            self.request(offer, &request, open || is_open, found);
         }
-        self.serve(offer, None, false, found);
+        self.serve(offer, None, open, found);
     }
 
     pub fn request(&mut self, offer: &str, request: &StockRequest, open: bool, found: &mut Found) {

@@ -240,6 +240,11 @@ pub trait Reader: Send {
     /// One past the last record, committed or not (promise 5).
     fn end(&mut self, at: &TopicPartition) -> Result<u64, BusError>;
 
+    /// One past the last record below every open transaction: readers come no further for now.
+    fn stable_end(&mut self, at: &TopicPartition) -> Result<u64, BusError> {
+        self.end(at)
+    }
+
     /// [`Reader::end`] of several partitions, in their order; looked up together where that is cheaper.
     fn ends(&mut self, all: &[TopicPartition]) -> Result<Vec<u64>, BusError> {
         all.iter().map(|at| self.end(at)).collect()

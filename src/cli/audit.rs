@@ -205,6 +205,11 @@ impl Source for RemoteSource {
         Ok((ends.begin, ends.end))
     }
 
+    /// The embedded log shows whole transactions only.
+    fn stable_end(&mut self, topic: &str, partition: u32) -> anyhow::Result<u64> {
+        Ok(self.span(topic, partition)?.1)
+    }
+
     fn position(&mut self, group: &str, topic: &str, partition: u32) -> anyhow::Result<Option<u64>> {
         Ok(self.of_partition(topic, partition, Some(group))?.position)
     }

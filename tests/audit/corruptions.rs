@@ -67,6 +67,11 @@ pub const CORRUPTIONS: &[Corruption] = &[
         change(topics, "fulfilment.orders", |_| true, |value| value["item"] = card.clone());
         None
     }),
+    case("a reply of another time", &[I5], |topics, _| {
+        let record = first_of(topics, "replies", |value| value["kind"] == "prompt");
+        set_header(record, "ce_time", "2013-02-12T00:00:00.000Z");
+        Some(account_of(record))
+    }),
     case("a member too many in an order", &[I8], |topics, _| {
         change(topics, "fulfilment.orders", |_| true, |value| value["handle"] = json!("somebody"));
         None

@@ -35,7 +35,7 @@ pub fn violations(settings: &Settings, run: &Run) -> Vec<Violation> {
         }
     }
     for topic in OUTPUTS {
-        run.outcome.values(topic).for_each(|value: &Value| model.output(topic, 0, value));
+        run.outcome.values(topic).for_each(|value: &Value| model.output(topic, 0, value, None));
     }
     let mut missing = Found::default();
     model.at_rest(&|_, _| false, &mut missing);

@@ -180,6 +180,7 @@ pub fn ends_count_open_transactions(cluster: &Cluster) {
         assert!(begun.elapsed() < LONG);
     }
     assert_eq!(reader.ends(&[at.clone(), TopicPartition::new("out", 1)]).unwrap(), [3, 0]);
+    assert_eq!(reader.stable_end(&at).unwrap(), 0, "readers come no further for now");
     let mut seen = 0;
     let next = reader.read(&at, 0, Budget::BULK, &mut |_| seen += 1).unwrap();
     assert!(seen == 0 && next < reader.end(&at).unwrap(), "{seen} records up to {next}");

@@ -48,6 +48,8 @@ pub(super) struct Account {
     pub replies: BTreeMap<Uuid, Expected>,
     /// Posts that may confirm, for rejections that are told of another purchase than predicted.
     pub confirms: BTreeMap<PostId, Confirm>,
+    /// When the last transition was, which what is said next is about.
+    pub told_at: Time,
     /// Predictions since they were last taken.
     pub out: Vec<Expected>,
 }
@@ -68,12 +70,14 @@ impl Account {
             queue: VecDeque::new(),
             replies: BTreeMap::new(),
             confirms: BTreeMap::new(),
+            told_at: Time::default(),
             out: Vec::new(),
         }
     }
 
     /// Reads a message. While stock is asked all but its answers wait, and answers are heard in the order of asking.
     pub fn read(&mut self, message: &AccountMessage, now: Now<'_>) {
+        let is_idle = self.queue.is_empty() && !self.asks_for_stock();
         let asked = match message {
             // That a place in line was served is no answer to the asking, and waits its turn behind the answers.
             AccountMessage::Stock(StockAnswer {
@@ -85,6 +89,10 @@ impl Account {
         };
         match (asked, message) {
             (Some((_, heard)), AccountMessage::Stock(answer)) => *heard = Some(answer.clone()),
+            _ if is_idle => {
+                self.pass(now);
+                self.judge(message, now);
+            }
             _ => self.queue.push_back((message.clone(), now.watermark)),
         }
         self.proceed(now);
@@ -247,7 +255,7 @@ impl Account {
                 }
             }
             (Err(_), Some(index)) if prompt => self.prompt_failed(index, fate.at),
-            (Err(_), _) => self.tell_directly(&told, index, now),
+            (Err(_), _) => self.tell_directly(&told, index, fate.at, now),
             (Ok(_), _) => {}
         }
     }

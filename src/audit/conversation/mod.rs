@@ -149,7 +149,7 @@ impl Conversations {
     }
 
     /// Compares a committed record of an output topic (its name without prefix) with what must come next.
-    pub fn output(&mut self, topic: &str, partition: u32, value: &Value) {
+    pub fn output(&mut self, topic: &str, partition: u32, value: &Value, ce_time: Option<&str>) {
         let Some(topic) = Topic::of(topic, value) else { return };
         let purchase = value["purchase"].as_str();
         let account = match (value["account"].as_str(), topic) {
@@ -167,7 +167,9 @@ impl Conversations {
             self.violate(Invariant::I5, account, purchase.map(str::to_owned), what);
         }
         let twice = topic == Topic::Payments && id.is_some_and(|id| !self.paid.insert(id));
-        let Err(what) = self.take(account, topic, id, None, |expected| expected.differs(value)) else { return };
+        let Err(what) = self.take(account, topic, id, None, |expected| expected.differs(value, ce_time)) else {
+            return;
+        };
         if topic == Topic::Rejections && self.is_open(account, id, value) {
             return;
         }

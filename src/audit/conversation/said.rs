@@ -49,6 +49,8 @@ pub(super) struct Paid {
 pub(super) struct Expected {
     pub purchase: Option<PurchaseId>,
     pub offer: Option<String>,
+    /// The event time of its cause.
+    pub at: Time,
     pub said: Said,
     /// It may be missing, where what is remembered for how long is left open.
     pub optional: bool,
@@ -71,6 +73,15 @@ impl Topic {
 }
 
 impl Said {
+    /// The time that it tells itself.
+    pub fn at(&self) -> Option<Time> {
+        match self {
+            Said::Event { at, .. } | Said::Voided { at, .. } | Said::Stock { at, .. } => Some(*at),
+            Said::Payment(paid) => Some(paid.confirmed_at),
+            Said::Order { .. } | Said::Reply { .. } | Said::Email { .. } => None,
+        }
+    }
+
     pub fn topic(&self) -> Topic {
         match self {
             Said::Event { from: Some(from), to, .. } if from == to => Topic::Rejections,
@@ -87,10 +98,13 @@ impl Said {
 }
 
 impl Expected {
-    /// The first field in which a record differs from this prediction, with both values.
-    pub fn differs(&self, got: &Value) -> Option<String> {
+    /// The first field in which a record differs from this prediction, with both values. `ce_time` is the header, where it is known.
+    pub fn differs(&self, got: &Value, ce_time: Option<&str>) -> Option<String> {
         let mut fields = Fields { got, difference: None };
         fields.uuid("purchase", self.purchase);
+        if let Some(got) = ce_time.filter(|got| *got != time::text_of(&time::bytes_of(self.at))) {
+            fields.difference = Some(format!("ce_time: expected {}, got {got}", time::format(self.at)));
+        }
         match &self.said {
             Said::Event { from, to, reason, at, post } => {
                 fields.text("offer", self.offer.as_deref());

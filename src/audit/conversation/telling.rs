@@ -17,7 +17,7 @@ impl Account {
         let purchase = index.map(|index| &self.purchases[index]);
         let id = purchase.map(|purchase| purchase.id);
         let offer = purchase.map(|purchase| purchase.terms.offer.clone());
-        self.push(Expected { purchase: id, offer, said, optional: false });
+        self.push(Expected { purchase: id, offer, at: said.at().unwrap_or(self.told_at), said, optional: false });
     }
 
     /// The purchase came to its present state.
@@ -29,6 +29,7 @@ impl Account {
         at: Time,
         post: Option<PostId>,
     ) {
+        self.told_at = at;
         let purchase = &mut self.purchases[index];
         let to = purchase.state;
         if !to.is_open() && from != Some(to) {
@@ -50,13 +51,13 @@ impl Account {
         let optional = optional || self.purchases[index].may_be_forgotten(now.rules, now.watermark);
         let (at, post) = (confirm.time, Some(confirm.post));
         let said = Said::Event { from: Some(state), to: state, reason: Some(reason), at, post };
-        self.push(Expected { purchase: Some(id), offer: Some(terms.offer.clone()), said, optional });
+        self.push(Expected { purchase: Some(id), offer: Some(terms.offer.clone()), at, said, optional });
     }
 
     pub fn tell_refusal(&mut self, id: PurchaseId, intent: &PostIntent, terms: &Terms, reason: Reason, optional: bool) {
         let (at, post) = (intent.time, Some(intent.id));
         let said = Said::Event { from: None, to: State::Rejected, reason: Some(reason), at, post };
-        self.push(Expected { purchase: Some(id), offer: Some(terms.offer.clone()), said, optional });
+        self.push(Expected { purchase: Some(id), offer: Some(terms.offer.clone()), at, said, optional });
     }
 
     /// A reply about a purchase that was opened.
@@ -74,7 +75,7 @@ impl Account {
     }
 
     /// A reply that could not be posted is told directly, once; about a purchase that may be forgotten it need not be.
-    pub fn tell_directly(&mut self, told: &Expected, about: Option<usize>, now: Now<'_>) {
+    pub fn tell_directly(&mut self, told: &Expected, about: Option<usize>, at: Time, now: Now<'_>) {
         let (Said::Reply { direct: false, kind, in_reply_to, .. }, Some(purchase)) = (&told.said, told.purchase) else {
             return;
         };
@@ -84,7 +85,7 @@ impl Account {
             let optional = about.is_none_or(|about| about.may_be_forgotten(now.rules, now.watermark));
             let in_reply_to = about.map(|about| about.version).or(*in_reply_to);
             let said = Said::Reply { direct: true, id, kind: *kind, in_reply_to };
-            self.push(Expected { said, optional, ..told.clone() });
+            self.push(Expected { at, said, optional, ..told.clone() });
         }
     }
 
@@ -94,12 +95,13 @@ impl Account {
         let optional = now.watermark.is_some_and(|watermark| intent.time.after(age) < watermark);
         let id = uuid_of(&format!("reply|frozen|{}|{}", self.id, intent.id));
         let said = Said::Reply { direct: false, id, kind: ReplyKind::Frozen, in_reply_to: Some(intent.id) };
-        self.push(Expected { purchase: None, offer: None, said, optional });
+        self.push(Expected { purchase: None, offer: None, at: intent.time, said, optional });
     }
 
     /// A confirm in own words that concerns nothing is answered, where that is wanted; once per post.
     pub fn tell_nothing_to_confirm(&mut self, confirm: &Confirm, now: Now<'_>) {
-        let own_words = matches!(confirm.form, PostForm::Own | PostForm::ManualRetweetOfService) && !confirm.buys;
+        let own_words = matches!(confirm.form, PostForm::Own | PostForm::ManualRetweetOfService);
+        let own_words = own_words && !confirm.buys && !confirm.cancels;
         let age = now.rules.windows.buy_max_age;
         let is_old = now.watermark.is_some_and(|watermark| confirm.time.after(age) < watermark);
         let wanted = now.rules.tells_nothing_to_confirm && own_words && !is_old && self.handle_is_known(None);
@@ -109,7 +111,8 @@ impl Account {
         let kind = ReplyKind::NothingToConfirm;
         let id = uuid_of(&format!("reply|{}|{}|{}", kind.name(), self.id, confirm.first));
         let said = Said::Reply { direct: false, id, kind, in_reply_to: Some(confirm.post) };
-        self.push_courtesy(confirm.time, Expected { purchase: None, offer: None, said, optional: false }, now);
+        let expected = Expected { purchase: None, offer: None, at: confirm.time, said, optional: false };
+        self.push_courtesy(expected, now);
     }
 
     /// A reply to a buy that opened nothing, within the bound of an hour; whether it is told.
@@ -122,12 +125,14 @@ impl Account {
         now: Now<'_>,
     ) -> bool {
         let said = Said::Reply { direct: false, id: reply_id(kind, id), kind, in_reply_to: Some(intent.id) };
-        let expected = Expected { purchase: Some(id), offer: Some(terms.offer.clone()), said, optional: false };
-        self.handle_is_known(intent.handle.as_ref()) && self.push_courtesy(intent.time, expected, now)
+        let (offer, at) = (Some(terms.offer.clone()), intent.time);
+        let expected = Expected { purchase: Some(id), offer, at, said, optional: false };
+        self.handle_is_known(intent.handle.as_ref()) && self.push_courtesy(expected, now)
     }
 
-    fn push_courtesy(&mut self, time: Time, expected: Expected, now: Now<'_>) -> bool {
-        let hour = now.watermark.map_or(time, |watermark| watermark.max(time)).0.div_euclid(HOUR_MS);
+    fn push_courtesy(&mut self, expected: Expected, now: Now<'_>) -> bool {
+        let at = expected.at;
+        let hour = now.watermark.map_or(at, |watermark| watermark.max(at)).0.div_euclid(HOUR_MS);
         let told = self.courtesies.range(hour..).next_back().map_or(hour, |(latest, _)| *latest);
         let told = self.courtesies.entry(told).or_default();
         *told += 1;

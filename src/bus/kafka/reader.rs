@@ -54,11 +54,16 @@ impl KafkaReader {
     }
 
     fn watermarks(&self, at: &TopicPartition) -> Result<(u64, u64), BusError> {
+        let counts_all = if planted::is(Bug::StableEndTaken) { &self.consumer } else { &*self.ends };
+        self.watermarks_by(counts_all, at)
+    }
+
+    /// A client that reads what is committed is told the last stable offset for an end.
+    fn watermarks_by(&self, client: &BaseConsumer<Quiet>, at: &TopicPartition) -> Result<(u64, u64), BusError> {
         let topic = self.names.physical(&at.topic);
         let partition = i32::try_from(at.partition).unwrap_or(i32::MAX);
-        let ends = if planted::is(Bug::StableEndTaken) { &self.consumer } else { &*self.ends };
-        let found = ends.fetch_watermarks(&topic, partition, CALL_WAIT);
-        let (low, high) = found.map_err(|why| misled(ends, &topic, why))?;
+        let found = client.fetch_watermarks(&topic, partition, CALL_WAIT);
+        let (low, high) = found.map_err(|why| misled(client, &topic, why))?;
         Ok((u64::try_from(low).unwrap_or(0), u64::try_from(high).unwrap_or(0)))
     }
 
@@ -103,6 +108,10 @@ impl Reader for KafkaReader {
 
     fn end(&mut self, at: &TopicPartition) -> Result<u64, BusError> {
         Ok(self.watermarks(at)?.1)
+    }
+
+    fn stable_end(&mut self, at: &TopicPartition) -> Result<u64, BusError> {
+        Ok(self.watermarks_by(&self.consumer, at)?.1)
     }
 
     fn ends(&mut self, all: &[TopicPartition]) -> Result<Vec<u64>, BusError> {

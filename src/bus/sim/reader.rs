@@ -71,6 +71,12 @@ impl Reader for SimReader {
         Ok(if broker.cheats(Cheat::RestoreBoundedByLso) { log.stable() } else { log.end() })
     }
 
+    fn stable_end(&mut self, at: &TopicPartition) -> Result<u64, BusError> {
+        let mut broker = lock(&self.broker);
+        broker.call(self.life)?;
+        Ok(broker.logs[broker.number(at)?].stable())
+    }
+
     fn read(
         &mut self,
         at: &TopicPartition,
