@@ -15,6 +15,8 @@
 //! - [`engine`]: the one loop that runs every stage. It knows traits ([`engine::stage`], [`engine::shard`]), no stage.
 //! - [`screen`], [`accounts`], [`offers`]: the three stages.
 //! - [`config`]: typed settings, validated once, at the edge.
+//! - [`clock`]: the clocks, and the only file that reads them.
+//! - [`log`]: the log that the settings name, opened; the topics that a cluster must have.
 //! - [`pipeline`], [`app`], [`feed`], [`pacing`]: the program put together, run on threads, fed from files.
 //! - [`planted`]: bugs for the proofs to notice, in no program that ships.
 //! - [`http`], [`demo`], [`cli`], [`telemetry`]: what people and machines see of it.

@@ -11,7 +11,7 @@ use crate::bus::embedded::{Embedded, EmbeddedOptions, Fsync};
 use crate::bus::{Budget, Bus, BusError, BusWorker, CommitState, OutRecord, TopicPartition, WorkerSpec, ends_of};
 use crate::clock::{Clock, VirtualClock};
 use crate::config::{self, IdleBy, OfferSpec, Settings};
-use crate::domain::{Offer, Span, Time};
+use crate::domain::{Offer, SourceId, Span, Time};
 use crate::engine;
 use crate::engine::ends;
 use crate::engine::host::Inline;
@@ -55,6 +55,16 @@ pub fn topics(settings: &Settings) -> Vec<String> {
         COMPACTED.into_iter().chain([OFFERS]).chain(RETAINED).chain(sources).map(str::to_owned).collect();
     topics.sort();
     topics
+}
+
+/// Every partition of every post topic.
+pub fn all_sources(settings: &Settings, bus: &dyn Bus) -> Result<Vec<SourceId>, BusError> {
+    let mut sources = Vec::new();
+    for source in &settings.sources {
+        let partitions = 0..bus.partitions(&source.topic)?;
+        sources.extend(partitions.map(|partition| SourceId { topic: source.topic.clone(), partition }));
+    }
+    Ok(sources)
 }
 
 /// The stages, ready to be run by workers.

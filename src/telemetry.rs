@@ -8,7 +8,7 @@ use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogra
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::accounts::outbox::Counts;
-use crate::domain::Time;
+use crate::domain::{Reason, State, Time};
 use crate::engine::health::WorkerHealth;
 
 /// Upper bounds of the buckets of `pay_by_tweet_transaction_duration_seconds`: from a transaction that waits for no
@@ -42,6 +42,13 @@ pub fn describe() {
 /// Which program this is.
 pub fn build_info() {
     gauge!("pay_by_tweet_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+}
+
+/// Makes the series of which an alert must see the first one come: what is added to a series that was not there is not
+/// seen.
+fn begin_counting() {
+    let (to, reason) = (State::Rejected.name(), Reason::Overloaded.name());
+    counter!("pay_by_tweet_transitions_total", "to" => to, "reason" => reason).increment(0);
 }
 
 /// How the workers are; called at each scrape.
@@ -143,7 +150,7 @@ pub fn screened(topic: &str, outcome: &'static str, n: u64) {
     }
 }
 
-/// Dead letters of a committed batch.
+/// Dead letters of a committed batch; or none, at the start, so that the series is there before its first one.
 pub fn dead_letters(topic: &str, reason: &'static str, n: u64) {
     counter!("pay_by_tweet_dead_letters_total", "topic" => topic.to_owned(), "reason" => reason).increment(n);
 }
@@ -251,6 +258,7 @@ fn install_once() -> PrometheusHandle {
     let handle = builder.install_recorder().expect("nothing else in this program installs a recorder");
     describe();
     build_info();
+    begin_counting();
     handle.run_upkeep();
     let tended = handle.clone();
     let upkeep = std::thread::Builder::new().name("metrics".to_owned()).spawn(move || {

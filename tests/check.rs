@@ -217,6 +217,24 @@ fn every_mistake_about_secrets_is_named_and_none_is_told() {
 }
 
 #[test]
+fn a_token_that_no_request_can_carry_is_refused() {
+    let cases: &[(&[u8], Option<&str>)] = &[
+        (b" the operator's token\r\n", None),
+        (b"\n", Some("the file is empty; write a token into it")),
+        (b"old\nnew\n", Some("holds several lines; write one token into it and nothing else")),
+        (
+            "schl\u{fc}ssel".as_bytes(),
+            Some("holds what is no printable ASCII character; write a token of letters, digits and punctuation"),
+        ),
+    ];
+    for (token, why) in cases {
+        let (code, _, err) = run_with(&[("token", token)], "[http]\ntoken_file = \"token\"", GOOD_OFFER, &[]);
+        let told = why.map_or(String::new(), |why| format!("D/token: http.token_file: {why}\n"));
+        assert_eq!((code, err), (if why.is_some() { 78 } else { 0 }, told));
+    }
+}
+
+#[test]
 fn every_mistake_in_the_environment_is_named() {
     let cases: &[(&str, &str, &str)] = &[
         (

@@ -17,7 +17,7 @@ use pay_by_tweet::config::Settings;
 use pay_by_tweet::domain::{SourceId, Span, Time};
 use pay_by_tweet::engine::runtime::Runtime;
 use pay_by_tweet::http::{ClientError, Endpoint, Events, HttpState, Server, client_get, new_secret, serve};
-use pay_by_tweet::pipeline::{Producer, Stages, embedded_options, engine_settings, seed_offers};
+use pay_by_tweet::pipeline::{Producer, Stages, embedded_options, engine_settings, seed_offers, topics};
 use pay_by_tweet::screen::setup::Topology;
 use pay_by_tweet::telemetry;
 use serde_json::{Value, json};
@@ -88,6 +88,7 @@ impl Program {
             secret: secret.clone(),
             open,
             metrics: telemetry::install(),
+            topics: topics(&settings),
             sources: vec!["tweets".to_owned()],
             pressure,
             events: Events::default(),
@@ -314,6 +315,26 @@ fn a_tap_gives_lines_from_where_it_is_told() {
 }
 
 #[test]
+fn what_is_refused_is_told_as_json_with_what_there_is() {
+    let program = Program::start(Some(TOKEN), false);
+    for path in ["/v1/tap/twets", "/v1/ends/twets"] {
+        let refused = program.check(path, Key::Token, 404).text;
+        assert!(refused.contains("twets") && refused.contains("replies, ") && refused.contains("tweets"), "{refused}");
+        program.check(path, Key::None, 401);
+    }
+    program.check("/v1/ends/tweets", Key::Token, 200);
+    program.check("/v1/ends/tweets?foo=1", Key::Token, 400);
+    let nowhere = program.check("/v2", Key::None, 404).text;
+    assert!(nowhere.contains("/v1/tap/{topic}") && nowhere.contains("/readyz"), "{nowhere}");
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().into();
+    let post = agent.post(format!("http://{}/v1/demo/tweet", program.addr()));
+    let post = post.header("authorization", format!("Bearer {TOKEN}")).header("content-type", "application/json");
+    let mut answer = post.send(&" ".repeat(17 << 10)).expect("it is answered");
+    let told: Value = serde_json::from_str(&answer.body_mut().read_to_string().expect("whole")).expect("JSON");
+    assert_eq!((answer.status().as_u16(), told["error"].is_string()), (413, true), "{told}");
+}
+
+#[test]
 fn a_tap_that_follows_sees_what_comes_and_ends_with_the_server() {
     let mut program = Program::start(None, false);
     let mut body = client_get(&program.endpoint(), "/v1/tap/tweets?follow=true").expect("answered");
@@ -362,6 +383,7 @@ fn an_address_in_use_is_said_at_once() {
         secret: String::new(),
         open: false,
         metrics: telemetry::install(),
+        topics: Vec::new(),
         sources: Vec::new(),
         pressure: Default::default(),
         events: Events::default(),

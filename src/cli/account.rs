@@ -6,14 +6,15 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
+use super::folder::{Folder, Found};
 use super::{Misconfigured, Outcome};
 use crate::accounts::{AccountsAnswer, AccountsQuery};
-use crate::bus::{Bus, BusError, partition_of_key};
+use crate::bus::{Bus, partition_of_key};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Settings;
 use crate::domain::AccountId;
 use crate::engine::shard::Shard;
-use crate::http::{account_json, client_get, offers_json, read_endpoint};
+use crate::http::{ClientError, account_json, client_get, offers_json};
 use crate::offers::{OffersAnswer, OffersQuery};
 use crate::pipeline::{Stages, restored};
 use crate::screen::setup::Topology;
@@ -44,7 +45,7 @@ pub fn account(args: &AccountArgs) -> Outcome {
             _ => Value::Null,
         })
     })?;
-    if body.is_null() || body.get("error").is_some() {
+    if body.is_null() {
         eprintln!("pay-by-tweet: nothing is remembered of {id}");
         return Ok(ExitCode::FAILURE);
     }
@@ -68,23 +69,24 @@ pub fn offers(args: &OffersArgs) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Asks the program that holds the folder, or reads the folder if nobody does.
+/// Asks the program that runs on the folder, or reads the folder if none does. Null where there is no such thing.
 fn ask(
     settings: &Settings,
     path: &str,
-    read: impl FnOnce(&dyn Bus, &Stages) -> anyhow::Result<Value>,
+    read: impl Fn(&dyn Bus, &Stages) -> anyhow::Result<Value>,
 ) -> anyhow::Result<Value> {
-    match super::tap::open_log(settings) {
-        Ok(log) => {
+    Folder::new(settings).ask(|found| match found {
+        Found::Log(log) => {
             let stages = Stages::new(settings, &*log, Topology::default())?;
             read(&*log, &stages)
         }
-        Err(BusError::Taken(taken)) => {
-            let endpoint = read_endpoint(&settings.bus.embedded.dir)?.ok_or(Misconfigured(taken))?;
+        Found::Program(endpoint) => {
             let mut text = String::new();
-            client_get(&endpoint, path)?.read_to_string(&mut text)?;
+            match client_get(&endpoint, path) {
+                Err(ClientError::Refused { status: 404, .. }) => return Ok(Value::Null),
+                answer => answer?.read_to_string(&mut text)?,
+            };
             Ok(serde_json::from_str(&text)?)
         }
-        Err(other) => Err(other.into()),
-    }
+    })
 }

@@ -14,14 +14,14 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use super::folder::{Folder, Found};
 use super::{Misconfigured, Outcome, Unjudged};
 use crate::audit::log::{BusSource, Options, Report, Source, audit};
 use crate::audit::story::{STORIES_MAX, Story, stories};
 use crate::audit::{CutError, OfferTally, Seen, Violation};
-use crate::bus::BusError;
 use crate::config::Settings;
 use crate::domain::Time;
-use crate::http::{Endpoint, Ends, PartitionEnds, client_get, read_endpoint};
+use crate::http::{Endpoint, Ends, PartitionEnds, client_get};
 
 #[derive(clap::Args)]
 pub struct AuditArgs {
@@ -54,14 +54,10 @@ fn judged(args: &AuditArgs, settings: &Settings) -> Outcome {
     if let Some(truth) = args.truth.as_ref().filter(|truth| !truth.is_file()) {
         return Err(Misconfigured(format!("--truth: there is no file {}", truth.display())).into());
     }
-    match super::tap::open_log(settings) {
-        Ok(log) => judge(args, settings, &mut BusSource::new(&*log)?),
-        Err(BusError::Taken(taken)) => {
-            let endpoint = read_endpoint(&settings.bus.embedded.dir)?.ok_or(Misconfigured(taken))?;
-            judge(args, settings, &mut RemoteSource { endpoint })
-        }
-        Err(other) => Err(other.into()),
-    }
+    Folder::new(settings).ask(|found| match found {
+        Found::Log(log) => judge(args, settings, &mut BusSource::new(&*log)?),
+        Found::Program(endpoint) => judge(args, settings, &mut RemoteSource { endpoint }),
+    })
 }
 
 fn judge(args: &AuditArgs, settings: &Settings, source: &mut dyn Source) -> Outcome {

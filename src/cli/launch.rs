@@ -16,10 +16,10 @@ use crate::bus::{Bus, TopicPartition, partition_of_key};
 use crate::clock::{Clock, SystemClock, VirtualClock};
 use crate::config::{Fsync, Settings};
 use crate::demo::{self, DemoOptions, Report, Service};
-use crate::domain::{AccountId, Offer, SourceId, Time};
+use crate::domain::{AccountId, Offer, Time};
 use crate::engine::runtime::Failure;
 use crate::http;
-use crate::pipeline::embedded_options;
+use crate::pipeline::{all_sources, embedded_options};
 use crate::screen::setup::Topology;
 use crate::wire::internal::account_key;
 
@@ -65,7 +65,7 @@ fn play(settings: &Settings, options: &DemoOptions) -> anyhow::Result<Option<Rep
     let (player, desk) = demo::desk(events.clone());
     let state =
         http::HttpState { open: true, events, play: Some(player), ..super::run::http_state(settings, &launched.app)? };
-    let server = http::serve(settings.http.listen, state).map_err(|error| Misconfigured(error.to_string()))?;
+    let server = super::run::listen(settings, state, true)?;
     super::print(&format!("The demo is at http://{}/ (stop it with Ctrl-C)", server.addr()))?;
     let played = demo::play(&launched, options, &offers, &desk, &mut tell);
     server.stop();
@@ -79,15 +79,14 @@ fn launch(settings: &Settings) -> anyhow::Result<(Launched, Vec<Arc<Offer>>)> {
     let clock = VirtualClock::at(SystemClock.now());
     let log = embedded_options(settings, Arc::new(clock.clone()));
     let log: Arc<dyn Bus> = Arc::new(Embedded::open(&settings.bus.embedded.dir, log)?);
-    let mut sources = Vec::new();
-    for source in &settings.sources {
-        let partitions = 0..log.partitions(&source.topic)?;
-        sources.extend(partitions.map(|partition| SourceId { topic: source.topic.clone(), partition }));
-    }
+    let sources = all_sources(settings, &*log)?;
     let app = App::start(settings, log, Arc::new(clock.clone()), Topology::new(sources, true), StageSet::ALL)?;
     let offers: Result<Vec<Arc<Offer>>, _> =
         settings.load_offers()?.into_iter().map(|spec| spec.into_offer(0).map(Arc::new)).collect();
-    let offers = offers.map_err(|errors| Misconfigured(format!("{errors:?}")))?;
+    let offers = offers.map_err(|errors| {
+        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        Misconfigured(errors.join("\n"))
+    })?;
     Ok((Launched { app, clock, stopped, failure: Mutex::new(None) }, offers))
 }
 

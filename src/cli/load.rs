@@ -18,9 +18,10 @@ use crate::app::{App, StageSet};
 use crate::bus::Bus;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{BusKind, Settings};
-use crate::domain::{SourceId, Span};
+use crate::domain::Span;
 use crate::load::{self, Backlog, Bounds, Finished, Moment, Options, Phase, Program, Progress, Shape, may_load};
 use crate::log::Running;
+use crate::pipeline::all_sources;
 use crate::screen::setup::Topology;
 
 #[derive(clap::Args, Clone, Debug)]
@@ -148,11 +149,7 @@ fn launch(
     clock: Arc<SystemClock>,
     stopped: Arc<AtomicBool>,
 ) -> anyhow::Result<Launched> {
-    let mut sources = Vec::new();
-    for source in &settings.sources {
-        let partitions = 0..log.partitions(&source.topic)?;
-        sources.extend(partitions.map(|partition| SourceId { topic: source.topic.clone(), partition }));
-    }
+    let sources = all_sources(settings, &*log)?;
     let live = settings.time.idle_after > Span::ZERO;
     let app = App::start(settings, log, clock, Topology::new(sources, live), StageSet::ALL)?;
     Ok(Launched { app, stopped })

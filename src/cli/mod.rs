@@ -13,6 +13,7 @@ pub mod account;
 pub mod audit;
 pub mod check;
 pub mod demo;
+pub mod folder;
 pub mod launch;
 pub mod load;
 pub mod run;
@@ -95,6 +96,7 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     let by_bus = matches!(error.downcast_ref(), Some(BusError::Misconfigured(_)));
     match error.downcast_ref() {
         Some(Unjudged(why)) => exit_code(why).max(EXIT_UNAVAILABLE),
+        None if error.is::<folder::Unanswered>() => EXIT_UNAVAILABLE,
         None if by_bus || error.is::<Misconfigured>() || error.is::<ConfigErrors>() => EXIT_CONFIG,
         None => 1,
     }

@@ -1,7 +1,8 @@
 //! `run`: the stages until SIGTERM, or until the inputs of `--input` are consumed.
 
 use std::collections::BTreeSet;
-use std::net::TcpListener;
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,6 +21,8 @@ use crate::domain::{SourceId, Span};
 use crate::feed::{Feeder, Input, LOOK_EVERY};
 use crate::log::Running;
 use crate::pacing::Pacing;
+use crate::pipeline::{all_sources, topics};
+use crate::screen::DeadReason;
 use crate::screen::setup::Topology;
 use crate::screen::side::SIDE_INPUTS;
 use crate::{http, telemetry};
@@ -106,9 +109,7 @@ fn topology(log: &dyn Bus, settings: &Settings, inputs: &[Input]) -> anyhow::Res
     let source = |topic: &str, partition| SourceId { topic: topic.to_owned(), partition };
     let mut sources = BTreeSet::new();
     if settings.bus.kind == BusKind::Kafka && inputs.is_empty() {
-        for topic in settings.sources.iter().map(|source| source.topic.as_str()) {
-            sources.extend((0..log.partitions(topic)?).map(|partition| source(topic, partition)));
-        }
+        sources.extend(all_sources(settings, log)?);
     } else {
         let mut reader = log.reader()?;
         for topic in settings.sources.iter().map(|source| source.topic.as_str()) {
@@ -131,13 +132,8 @@ fn topology(log: &dyn Bus, settings: &Settings, inputs: &[Input]) -> anyhow::Res
 fn serve(settings: &Settings, app: &App, feeding: bool) -> anyhow::Result<(http::Server, Option<http::EndpointFile>)> {
     let state = http_state(settings, app)?;
     let secret = state.secret.clone();
-    let mut listen = settings.http.listen;
-    if feeding && TcpListener::bind(listen).is_err() {
-        // A batch job must not fail because another program has the port: it takes any free one.
-        tracing::warn!(%listen, "http.listen is taken; serving on a free port");
-        listen.set_port(0);
-    }
-    let server = http::serve(listen, state).map_err(|error| Misconfigured(error.to_string()))?;
+    // A batch job must not fail because another program has the port.
+    let server = listen(settings, state, feeding)?;
     let file = match settings.bus.kind {
         BusKind::Embedded => Some(http::write_endpoint(&settings.bus.embedded.dir, server.addr(), &secret)?),
         BusKind::Kafka => None,
@@ -145,8 +141,29 @@ fn serve(settings: &Settings, app: &App, feeding: bool) -> anyhow::Result<(http:
     Ok((server, file))
 }
 
+/// The server, at `http.listen`, or if that is taken and `anywhere` will do, at any free port.
+pub fn listen(settings: &Settings, state: http::HttpState, anywhere: bool) -> anyhow::Result<http::Server> {
+    let mut listen = settings.http.listen;
+    if anywhere && TcpListener::bind(listen).is_err() {
+        tracing::warn!(%listen, "http.listen is taken; serving on a free port");
+        listen.set_port(0);
+    }
+    let hint = |error: std::io::Error| match error.kind() {
+        ErrorKind::AddrInUse => {
+            // Behind the last port comes 0, which is any.
+            let other = SocketAddr::new(listen.ip(), listen.port().wrapping_add(1));
+            Misconfigured(format!("{error}; set http.listen (PAY_BY_TWEET__HTTP__LISTEN={other})"))
+        }
+        _ => Misconfigured(error.to_string()),
+    };
+    Ok(http::serve(listen, state).map_err(hint)?)
+}
+
 /// What a server of this program asks; nobody gets in without a key.
 pub fn http_state(settings: &Settings, app: &App) -> anyhow::Result<http::HttpState> {
+    let metrics = telemetry::install();
+    let read = settings.sources.iter().map(|source| source.topic.as_str()).chain(SIDE_INPUTS);
+    read.for_each(|topic| DeadReason::ALL.iter().for_each(|reason| telemetry::dead_letters(topic, reason.name(), 0)));
     Ok(http::HttpState {
         bus: app.bus.clone(),
         accounts: app.accounts.clone(),
@@ -157,7 +174,8 @@ pub fn http_state(settings: &Settings, app: &App) -> anyhow::Result<http::HttpSt
         token: settings.read_token()?,
         secret: http::new_secret()?,
         open: false,
-        metrics: telemetry::install(),
+        metrics,
+        topics: topics(settings),
         sources: settings.sources.iter().map(|source| source.topic.clone()).collect(),
         pressure: app.pressure.clone(),
         events: http::Events::default(),
@@ -249,15 +267,19 @@ fn progress_bar(inputs: &[Input]) -> ProgressBar {
     bar.with_style(style.expect("the template is a constant that indicatif reads"))
 }
 
-/// Set by SIGTERM or SIGINT.
+/// Set by SIGTERM or SIGINT, from now on.
 pub fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
+    use tokio::signal::unix::{SignalKind, signal};
     let flag = Arc::new(AtomicBool::new(false));
     let set = flag.clone();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let signals = {
+        let _entered = runtime.enter();
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    };
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         runtime.block_on(async {
-            use tokio::signal::unix::{SignalKind, signal};
-            match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+            match signals {
                 (Ok(mut term), Ok(mut interrupt)) => {
                     tokio::select! { _ = term.recv() => {}, _ = interrupt.recv() => {} }
                     tracing::info!("stopping");

@@ -9,11 +9,11 @@ use std::time::Duration;
 use anyhow::bail;
 
 use super::Outcome;
-use crate::bus::embedded::FILE_NAME;
+use super::folder::{Folder, Found, Unanswered};
 use crate::bus::{Budget, Bus, BusError, Reader};
 use crate::clock::SystemClock;
 use crate::config::{BusKind, Settings};
-use crate::http::{ClientError, Endpoint, client_get, read_endpoint, tap_line};
+use crate::http::{Endpoint, client_get, tap_line};
 use crate::pipeline::topics;
 
 #[derive(clap::Args)]
@@ -75,20 +75,13 @@ struct Piece {
 #[error("the running program's answer breaks off: {0}")]
 struct BrokenOff(std::io::Error);
 
-/// Also if another program answers where it was: the file that names it is written anew when it comes again.
-fn is_away(error: &anyhow::Error) -> bool {
-    let away =
-        matches!(error.downcast_ref(), Some(ClientError::Away { .. } | ClientError::Refused { status: 401, .. }));
-    away || error.is::<BrokenOff>()
-}
-
 impl<'a> Tap<'a> {
     fn new(settings: &'a Settings, topic: &'a str, follow: bool) -> Tap<'a> {
         Tap { settings, topic, follow, places: Vec::new(), ends: Vec::new(), empty_looks: 0 }
     }
 
     fn cluster(&mut self) -> anyhow::Result<()> {
-        let log = open_log(self.settings)?;
+        let log = crate::log::open_to_read(self.settings, Arc::new(SystemClock))?;
         let mut reader = log.reader()?;
         let mut told = false;
         loop {
@@ -117,30 +110,20 @@ impl<'a> Tap<'a> {
     /// Opens the folder anew for every piece, and prints when it is closed: a program that starts meanwhile must wait
     /// neither for who follows nor for who reads what is printed.
     fn folder(&mut self) -> anyhow::Result<()> {
+        let mut folder = Folder::new(self.settings);
         loop {
-            let more = match open_log(self.settings) {
-                Ok(log) => {
-                    let piece = self.read(&*log, &mut *log.reader()?)?;
-                    drop(log);
-                    if super::reader_left(write(&piece.lines))? {
-                        return Ok(());
-                    }
-                    piece.more
+            let told = folder.ask(|found| match found {
+                Found::Log(log) => Ok((false, self.read(&*log, &mut *log.reader()?)?)),
+                Found::Program(endpoint) => Ok((self.print_remote(&endpoint)?, Piece::default())),
+            });
+            let (left, piece) = match told {
+                // It is stopping, or just gone.
+                Err(error) if self.follow && (error.is::<BrokenOff>() || error.is::<Unanswered>()) => {
+                    Default::default()
                 }
-                Err(BusError::Taken(taken)) => match read_endpoint(&self.settings.bus.embedded.dir)? {
-                    Some(endpoint) => match self.print_remote(&endpoint) {
-                        Ok(true) => return Ok(()),
-                        // It is stopping, or just gone.
-                        Err(error) if !self.follow || !is_away(&error) => return Err(error),
-                        _ => false,
-                    },
-                    // It is starting or stopping, or another command reads.
-                    None if self.follow => false,
-                    None => return Err(super::Misconfigured(taken).into()),
-                },
-                Err(other) => return Err(other.into()),
+                told => told?,
             };
-            if !self.goes_on(more) {
+            if left || super::reader_left(write(&piece.lines))? || !self.goes_on(piece.more) {
                 return Ok(());
             }
         }
@@ -226,15 +209,6 @@ fn write(lines: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     out.write_all(lines.as_bytes())?;
     out.flush()
-}
-
-/// The log of a cluster, or of a folder that nobody holds.
-pub fn open_log(settings: &Settings) -> Result<Arc<dyn Bus>, BusError> {
-    let dir = &settings.bus.embedded.dir;
-    if settings.bus.kind == BusKind::Embedded && !dir.join(FILE_NAME).exists() {
-        return Err(BusError::Fatal(format!("there is no log in {} (bus.embedded.dir)", dir.display())));
-    }
-    crate::log::open_to_read(settings, Arc::new(SystemClock))
 }
 
 #[cfg(test)]

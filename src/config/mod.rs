@@ -69,7 +69,7 @@ pub struct Settings {
     /// `instance.id`; see [`Settings::instance_id`].
     pub instance_id: Option<String>,
     pub payment: Authorization,
-    /// How long a transaction with output stays open at most.
+    /// How long records that were read wait for their transaction, at most, while more keep coming.
     pub commit_interval: Duration,
     pub workers: Workers,
     pub shutdown_timeout: Duration,
@@ -282,12 +282,16 @@ impl Settings {
         };
         let text = document::read_text(path, "http.token_file", "name a file that holds a token, or leave it out")?;
         let token = text.trim().to_owned();
-        if token.is_empty() {
-            let place = Place::whole_file(&path.display().to_string());
-            let error = ConfigError::new(place, "http.token_file", "the file is empty", "write a token into it");
-            return Err(ConfigErrors(vec![error]));
-        }
-        Ok(Some(token))
+        // What no request's header can carry would let nobody in.
+        let is_sendable = token.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        let (what, hint) = match token.lines().count() {
+            0 => ("the file is empty", "write a token into it"),
+            1 if is_sendable => return Ok(Some(token)),
+            1 => ("holds what is no printable ASCII character", "write a token of letters, digits and punctuation"),
+            _ => ("holds several lines", "write one token into it and nothing else"),
+        };
+        let place = Place::whole_file(&path.display().to_string());
+        Err(ConfigErrors(vec![ConfigError::new(place, "http.token_file", what, hint)]))
     }
 
     /// What one shard of the accounts has of `limits.transaction_records`.

@@ -54,9 +54,18 @@ pub fn join_key(path: &[String]) -> String {
     written.join(".")
 }
 
-/// The known name nearest to `name`. A name that only lacks or mistakes its section is near to the one it means.
+/// The known name nearest to `name`. A name that only lacks or mistakes its section is near to the one it means; of one
+/// that is near to none the section is more likely to be right than a resemblance.
 pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    known.min_by_key(|candidate| distance(name, candidate))
+    let known: Vec<&str> = known.collect();
+    let nearest_of = |some: &mut dyn Iterator<Item = &'a str>| some.min_by_key(|candidate| distance(name, candidate));
+    let nearest = nearest_of(&mut known.iter().copied())?;
+    if is_near(name, nearest) {
+        return Some(nearest);
+    }
+    let section = |path: &'_ str| path.rsplit_once('.').map(|(section, _)| section.to_owned());
+    let own = |candidate: &&str| section(name).is_some() && section(candidate) == section(name);
+    nearest_of(&mut known.iter().copied().filter(own)).or(Some(nearest))
 }
 
 /// Whether two names are near enough that one is probably a misspelling of the other.
@@ -104,6 +113,7 @@ mod tests {
             ("partitions", "topics.partitions"),
             ("bus.dir", "bus.embedded.dir"),
             ("tiem.idle", "time.idle"),
+            ("topics.inline", "topics.prefix"),
         ] {
             assert_eq!(nearest(name, known.into_iter()), Some(meant), "{name}");
         }

@@ -199,10 +199,6 @@ impl<St: Stage, H: Host<St::Shard>> Worker<St, H> {
         &self.host
     }
 
-    pub fn host_mut(&mut self) -> &mut H {
-        &mut self.host
-    }
-
     fn advance(&mut self, now: Time, wait: Duration) -> Result<Step, WorkerError> {
         match self.phase {
             Phase::Running => {}

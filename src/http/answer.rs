@@ -26,6 +26,11 @@ impl ApiError {
         ApiError { status, why: why.into(), allow: "GET, HEAD" }
     }
 
+    /// What the server's own reading of a request came to.
+    pub fn of(error: &actix_web::Error) -> ApiError {
+        ApiError::new(error.as_response_error().status_code(), error.to_string())
+    }
+
     pub fn bad_request(why: impl Into<String>) -> ApiError {
         ApiError::new(StatusCode::BAD_REQUEST, why)
     }

@@ -37,6 +37,7 @@ pub async fn ends(
     topic: web::Path<String>,
     query: web::Query<Query>,
 ) -> Result<HttpResponse, ApiError> {
+    served.knows(&topic)?;
     let bus = served.state.bus.clone();
     let (topic, group) = (topic.into_inner(), query.into_inner().group);
     let found = web::block(move || look_up(&*bus, &topic, group.as_deref())).await;

@@ -43,7 +43,8 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
 use actix_web::dev::ServerHandle;
-use actix_web::{App, HttpServer, Resource, Route, guard, web};
+use actix_web::error::QueryPayloadError;
+use actix_web::{App, HttpRequest, HttpServer, Resource, Route, guard, web};
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::accounts::AccountsShard;
@@ -86,6 +87,8 @@ pub struct HttpState {
     /// The demo: everybody may see everything, as long as the address is a loopback one.
     pub open: bool,
     pub metrics: PrometheusHandle,
+    /// Every topic.
+    pub topics: Vec<String>,
     /// The topics of posts.
     pub sources: Vec<String>,
     pub pressure: Pressure,
@@ -181,6 +184,17 @@ struct Served {
     stopping: Arc<AtomicBool>,
 }
 
+impl Served {
+    /// Refuses a topic that the program does not have.
+    fn knows(&self, topic: &str) -> Result<(), ApiError> {
+        let known = &self.state.topics;
+        if known.iter().any(|one| one == topic) {
+            return Ok(());
+        }
+        Err(ApiError::not_found(format!("there is no topic \"{topic}\"; there are {}", known.join(", "))))
+    }
+}
+
 /// What handlers of this module are given.
 type Shown = web::Data<Served>;
 
@@ -194,8 +208,16 @@ fn start(listener: TcpListener, served: Shown) -> io::Result<actix_web::dev::Ser
     Ok(server.run())
 }
 
+/// For whoever asks for another one.
+const PATHS: &str = "/, /livez, /readyz, /metrics, /v1/offers, /v1/events, /v1/accounts/{network:id}, \
+                     /v1/accounts/{network:id}/events, /v1/ends/{topic}, /v1/tap/{topic}, /v1/demo, /v1/demo/{act}";
+
 fn routes(config: &mut web::ServiceConfig) {
+    let bad_query = |error: QueryPayloadError, _: &HttpRequest| -> actix_web::Error {
+        ApiError::bad_request(format!("the query: {error}")).into()
+    };
     config
+        .app_data(web::QueryConfig::default().error_handler(bad_query))
         .service(resource("/", get().to(page::page)))
         .service(resource("/assets/{name:.+}", get().to(page::asset)))
         .service(resource("/livez", get().to(status::livez)))
@@ -228,7 +250,7 @@ fn get() -> Route {
 }
 
 async fn nowhere() -> ApiError {
-    ApiError::not_found("there is nothing at this path; / lists what there is")
+    ApiError::not_found(format!("there is nothing at this path; there are {PATHS}"))
 }
 
 async fn wrong_method() -> ApiError {

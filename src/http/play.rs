@@ -74,8 +74,9 @@ pub async fn act(
     served: Shown,
     request: HttpRequest,
     name: web::Path<String>,
-    body: web::Bytes,
+    body: Result<web::Bytes, actix_web::Error>,
 ) -> Result<HttpResponse, ApiError> {
+    let body = body.map_err(|error| ApiError::of(&error))?;
     let play = served.state.play.clone();
     let play = play.ok_or_else(|| ApiError::not_found("no demo runs here; start one with `demo`"))?;
     // Another site's page can make a browser send forms and plain text to this address, but not JSON.

@@ -48,7 +48,10 @@ impl Scrape {
                 }
                 _ => continue,
             };
-            *into.entry(key).or_default() += value;
+            // What has not come yet is counted from 0 on and told by nobody.
+            if value > 0.0 {
+                *into.entry(key).or_default() += value;
+            }
         }
         scrape
     }
@@ -101,6 +104,7 @@ mod tests {
         pay_by_tweet_transitions_total{to=\"prompted\",reason=\"\"} 5\n\
         pay_by_tweet_confirms_rejected_total{reason=\"late\"} 4\n\
         pay_by_tweet_dead_letters_total{topic=\"tweets\",reason=\"not_json\"} 2\n\
+        pay_by_tweet_dead_letters_total{topic=\"tweets\",reason=\"no_id\"} 0\n\
         pay_by_tweet_transaction_duration_seconds_bucket{stage=\"screen\",le=\"0.0005\"} 1\n\
         pay_by_tweet_transaction_duration_seconds_bucket{stage=\"screen\",le=\"+Inf\"} 2\n\
         pay_by_tweet_build_info 1\nnonsense\n";
@@ -111,7 +115,7 @@ mod tests {
         assert_eq!(scrape.transitions["rejected duplicate"], 3.0);
         assert_eq!(scrape.transitions["prompted"], 5.0);
         assert_eq!(scrape.rejected_confirms["late"], 4.0);
-        assert_eq!(scrape.dead_letters["tweets not_json"], 2.0);
+        assert_eq!(scrape.dead_letters, Totals::from([("tweets not_json".to_owned(), 2.0)]));
         assert_eq!(scrape.transactions["screen"], [1.0, 2.0]);
         let later = Totals::from([("prompted".to_owned(), 7.0), ("expired".to_owned(), 1.0)]);
         let added = since(&later, &scrape.transitions);

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::http::header;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 use tokio::sync::mpsc;
 
@@ -45,7 +45,7 @@ pub struct Taps(Arc<AtomicUsize>);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Query {
+pub struct Query {
     /// All without it, one after the other.
     partition: Option<u32>,
     /// First offset; what is no longer kept is passed over.
@@ -61,13 +61,11 @@ pub async fn tap(
     _: Authorized,
     served: Shown,
     topic: web::Path<String>,
-    request: HttpRequest,
+    query: web::Query<Query>,
 ) -> Result<HttpResponse, ApiError> {
-    let query = web::Query::<Query>::from_query(request.query_string())
-        .map_err(|error| ApiError::bad_request(format!("the query: {error}")))?
-        .into_inner();
+    served.knows(&topic)?;
     let permit = served.taps.take().ok_or_else(|| ApiError::unavailable("too many taps at once"))?;
-    let (bus, topic) = (served.state.bus.clone(), topic.into_inner());
+    let (bus, topic, query) = (served.state.bus.clone(), topic.into_inner(), query.into_inner());
     let opened = web::block(move || open(&*bus, &topic, &query)).await;
     let opened = opened.map_err(|error| ApiError::unavailable(error.to_string()))??;
     let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD_MAX);

@@ -2,7 +2,8 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{BufRead, BufReader, Lines, Write};
+use std::io::{BufRead, BufReader, Lines, Read, Write};
+use std::net::TcpListener;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 use pay_by_tweet::bus::embedded::{Embedded, EmbeddedOptions};
 use pay_by_tweet::config::Settings;
 use pay_by_tweet::domain::Time;
+use pay_by_tweet::http::{client_get, read_endpoint};
 
 use super::GOOD_OFFER;
 
@@ -82,9 +84,13 @@ impl Program {
 
     /// Waits for SIGTERM to end it, and gives the exit code.
     fn terminated(mut self) -> Option<i32> {
+        self.terminate();
+        self.ended()
+    }
+
+    fn terminate(&self) {
         let sent = Command::new("kill").args(["-TERM", &self.0.id().to_string()]).status();
         assert!(sent.expect("there is a kill").success());
-        self.ended()
     }
 
     fn ended(&mut self) -> Option<i32> {
@@ -133,6 +139,70 @@ fn a_program_waits_for_who_reads_and_refuses_who_runs() {
     let second = place.output(&["run"]);
     assert_eq!(second.status.code(), Some(78), "{}", String::from_utf8_lossy(&second.stderr));
     assert_eq!(first.terminated(), Some(0));
+}
+
+#[test]
+fn commands_that_read_wait_for_each_other() {
+    let place = Place::new("");
+    let reading = place.reading();
+    // Whoever was killed names nobody who could be asked.
+    std::fs::write(endpoint(&place.log()), r#"{"address":"127.0.0.1:1","secret":""}"#).expect("the folder is ours");
+    let mut waiting = Program::start(&mut place.command(&["tap", "tweets"]));
+    waiting.says("waiting for a command that reads the folder");
+    drop(reading);
+    assert_eq!(waiting.ended(), Some(0));
+    let commands: [&[&str]; 4] = [&["tap", "tweets"], &["offers"], &["audit"], &["account", "twitter:7"]];
+    let twice = commands.iter().chain(&commands);
+    let all: Vec<Program> = twice.map(|args| Program::start(&mut place.command(args))).collect();
+    let codes: Vec<Option<i32>> = all.into_iter().map(|mut command| command.ended()).collect();
+    assert_eq!(codes, [0, 0, 0, 1, 0, 0, 0, 1].map(Some), "an account that nobody knows ends with 1");
+}
+
+#[test]
+fn commands_that_read_wait_for_a_program_that_starts_or_stops() {
+    let place = Place::new("");
+    let reading = place.reading();
+    let mut program = Program::that_waits(&place);
+    let mut early = Program::start(&mut place.command(&["tap", "tweets"]));
+    let follow = Program::start(place.command(&["tap", "--follow", "replies"]).stdout(Stdio::piped()));
+    drop(reading);
+    assert_eq!(early.ended(), Some(0));
+    let unknown = place.output(&["account", "twitter:7"]);
+    let told = String::from_utf8_lossy(&unknown.stderr).into_owned();
+    assert_eq!((unknown.status.code(), &*told), (Some(1), "pay-by-tweet: nothing is remembered of twitter:7\n"));
+    let endpoint = read_endpoint(&place.log()).expect("it is whole").expect("it runs");
+    let mut metrics = String::new();
+    client_get(&endpoint, "/metrics").expect("it answers").read_to_string(&mut metrics).expect("UTF-8");
+    for counted in [
+        "pay_by_tweet_dead_letters_total{topic=\"tweets\",reason=\"not_json\"} 0",
+        "pay_by_tweet_dead_letters_total{topic=\"accounts.links\",reason=\"no_id\"} 0",
+        "pay_by_tweet_transitions_total{to=\"rejected\",reason=\"overloaded\"} 0",
+    ] {
+        assert!(metrics.lines().any(|line| line == counted), "no {counted} in\n{metrics}");
+    }
+    program.terminate();
+    assert_eq!(place.tap("tweets"), Vec::<String>::new());
+    assert_eq!(program.ended(), Some(0));
+    assert_eq!(follow.terminated(), None, "it would follow the next program");
+}
+
+#[test]
+fn where_the_address_is_taken_a_demo_takes_another_and_a_service_says_how_to() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let taken = listener.local_addr().expect("it is bound").to_string();
+    let place = Place::new("");
+    let listen = "PAY_BY_TWEET__HTTP__LISTEN";
+    let refused = place.command(&["run"]).env(listen, &taken).output().expect("the program starts");
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(78), "{told}");
+    assert!(told.contains("set http.listen (PAY_BY_TWEET__HTTP__LISTEN=127.0.0.1:"), "{told}");
+    let mut demo = Command::new(PROGRAM);
+    demo.arg("demo").current_dir(place.dir.path()).env(listen, &taken).stdin(Stdio::null());
+    let mut demo = Program::start(demo.stdout(Stdio::piped()).stderr(Stdio::piped()));
+    let mut first = String::new();
+    BufReader::new(demo.0.stdout.take().expect("it is piped")).read_line(&mut first).expect("UTF-8");
+    assert!(first.contains("The demo is at http://127.0.0.1:") && !first.contains(&taken), "{first}");
+    assert_eq!(demo.terminated(), Some(0));
 }
 
 #[test]
@@ -222,7 +292,7 @@ fn somebody_elses_variable_need_not_be_text() {
         (answer.status.code(), String::from_utf8_lossy(&answer.stderr).into_owned())
     };
     let (code, told) = answer("SOMEBODY_ELSES");
-    assert!(code == Some(1) && told.contains("there is no log"), "{code:?}: {told}");
+    assert!(code == Some(1) && told.starts_with("pay-by-tweet: there is no log"), "{code:?}: {told}");
     let (code, told) = answer("PAY_BY_TWEET__TOPICS__PARTITIONS");
     assert!(code == Some(78) && told.contains("PAY_BY_TWEET__TOPICS__PARTITIONS"), "{code:?}: {told}");
 }

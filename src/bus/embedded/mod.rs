@@ -29,7 +29,7 @@ mod upkeep_tests;
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::fs::{File, TryLockError};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
@@ -50,8 +50,13 @@ use crate::domain::Time;
 pub const FILE_NAME: &str = "log.redb";
 /// Locked while the log is open.
 const LOCK_NAME: &str = "log.lock";
+/// Locked while a program runs on the folder; shared, for an instant, by who looks whether one does.
 const CLAIM_NAME: &str = "run.lock";
 const UNFINISHED_NAME: &str = "log.redb.unfinished";
+
+/// Who looks at a claim holds it shared for a few system calls: so often, this far apart, they are waited for.
+const LOOKERS_MAX: u32 = 1_000;
+const LOOKER_PAUSE: Duration = Duration::from_millis(1);
 
 /// Interval syncs are no closer than this.
 const TICK_MIN: Duration = Duration::from_millis(1);
@@ -117,7 +122,29 @@ pub struct Claim {
 impl Claim {
     /// `Taken` while another program runs on the folder, which is made if it is missing.
     pub fn take(dir: &Path) -> Result<Claim, BusError> {
-        Ok(Claim { _held: hold(dir, CLAIM_NAME)? })
+        let file = lock_file(dir, CLAIM_NAME)?;
+        let locked = |tried| is_locked(tried, dir, CLAIM_NAME);
+        for _ in 0..LOOKERS_MAX {
+            if locked(file.try_lock())? {
+                return Ok(Claim { _held: file });
+            }
+            // What can't be shared either belongs to a program, and not to who looks for one.
+            if !locked(file.try_lock_shared())? {
+                break;
+            }
+            locked(file.unlock().map_err(TryLockError::Error))?;
+            thread::sleep(LOOKER_PAUSE);
+        }
+        Err(taken(dir))
+    }
+
+    /// Whether a program runs on the folder. Looking keeps none from starting.
+    pub fn is_held(dir: &Path) -> Result<bool, BusError> {
+        match File::open(dir.join(CLAIM_NAME)) {
+            Ok(file) => is_locked(file.try_lock_shared(), dir, CLAIM_NAME).map(|free| !free),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(lock_failed(dir, CLAIM_NAME, &e)),
+        }
     }
 }
 
@@ -251,14 +278,42 @@ impl Drop for Embedded {
 
 /// Locks the folder, made if it is missing, under a name for as long as the file is open.
 fn hold(dir: &Path, name: &str) -> Result<File, BusError> {
-    std::fs::create_dir_all(dir).map_err(|e| BusError::Fatal(format!("{}: {e}", dir.display())))?;
-    let failed = |e: std::io::Error| BusError::Fatal(format!("{}: {e}", dir.join(name).display()));
-    let file = File::options().create(true).append(true).open(dir.join(name)).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(taken(dir)),
-        Err(TryLockError::Error(e)) => Err(failed(e)),
+    let file = lock_file(dir, name)?;
+    if is_locked(file.try_lock(), dir, name)? { Ok(file) } else { Err(taken(dir)) }
+}
+
+fn lock_file(dir: &Path, name: &str) -> Result<File, BusError> {
+    make_folder(dir).map_err(|e| BusError::Fatal(format!("{}: {e}", dir.display())))?;
+    owners_file().create(true).append(true).open(dir.join(name)).map_err(|e| lock_failed(dir, name, &e))
+}
+
+/// False if somebody else has it.
+fn is_locked(tried: Result<(), TryLockError>, dir: &Path, name: &str) -> Result<bool, BusError> {
+    match tried {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(e)) => Err(lock_failed(dir, name, &e)),
     }
+}
+
+fn lock_failed(dir: &Path, name: &str, why: &std::io::Error) -> BusError {
+    BusError::Fatal(format!("{}: {why}", dir.join(name).display()))
+}
+
+/// The log holds card tokens: what is made of it is its owner's alone. What is there already stays as it is.
+fn make_folder(dir: &Path) -> std::io::Result<()> {
+    let mut folder = DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
+    folder.recursive(true).create(dir)
+}
+
+/// A file that is its owner's alone if it is made.
+fn owners_file() -> OpenOptions {
+    let mut options = File::options();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
 }
 
 /// Makes an empty log under another name and moves it to its place when it is whole: a file that a crash left half made
@@ -270,6 +325,8 @@ fn create(dir: &Path, options: &EmbeddedOptions) -> Result<(), BusError> {
         Err(e) if e.kind() != ErrorKind::NotFound => return Err(failed(&e)),
         _ => {}
     }
+    // The store takes an empty file for a new one.
+    owners_file().write(true).create_new(true).open(&unfinished).map_err(|e| failed(&e))?;
     let db = redb::Builder::new().set_cache_size(options.cache_bytes).create(&unfinished).map_err(|e| failed(&e))?;
     drop(Shared::load(db, options.clone(), None)?);
     let synced = File::open(&unfinished).and_then(|file| file.sync_all());

@@ -260,6 +260,51 @@ fn who_only_reads_needs_no_claim_and_keeps_nobody_from_it() {
 }
 
 #[test]
+fn who_looks_for_a_program_keeps_none_from_starting() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(!Claim::is_held(&dir.path().join("nowhere")).unwrap());
+    let claim = Claim::take(dir.path()).unwrap();
+    assert!(Claim::is_held(dir.path()).unwrap());
+    drop(claim);
+    // However many look: one of them has it shared nearly always.
+    let stopped = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let look = || {
+            while !stopped.load(Ordering::SeqCst) {
+                Claim::is_held(dir.path()).unwrap();
+            }
+        };
+        (0..4).for_each(|_| drop(scope.spawn(look)));
+        let taken: Result<Vec<()>, BusError> = (0..100).map(|_| Claim::take(dir.path()).map(drop)).collect();
+        stopped.store(true, Ordering::SeqCst);
+        taken.unwrap();
+    });
+    assert!(!Claim::is_held(dir.path()).unwrap());
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_made_is_its_owners_and_what_is_there_stays() {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let there = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(there.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let dir = there.path().join("data");
+    let claim = Claim::take(&dir).unwrap();
+    let open = || drop(Embedded::open(&dir, clock().options()).unwrap());
+    open();
+    assert_eq!((mode(there.path()), mode(&dir)), (0o755, 0o700));
+    for name in [FILE_NAME, LOCK_NAME, CLAIM_NAME] {
+        assert_eq!(mode(&dir.join(name)), 0o600, "{name}");
+        std::fs::set_permissions(dir.join(name), std::fs::Permissions::from_mode(0o640)).unwrap();
+    }
+    drop(claim);
+    drop(Claim::take(&dir).unwrap());
+    open();
+    assert_eq!([FILE_NAME, LOCK_NAME, CLAIM_NAME].map(|name| mode(&dir.join(name))), [0o640; 3]);
+}
+
+#[test]
 fn a_second_opener_is_told_who_is_in_the_way() {
     let dir = tempfile::tempdir().unwrap();
     let bus = Embedded::open(dir.path(), clock().options()).unwrap();
