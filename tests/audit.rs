@@ -241,6 +241,21 @@ fn real_runs_are_clean() {
     }
 }
 
+/// What lies beyond a cut made by hand is missing in no truth file, whether the log is read in one pass or in many.
+#[test]
+fn a_truth_file_is_held_against_a_cut_too() {
+    let run = Run::new(first_seed(), "", Fed::Slices);
+    let truth = Some(write_truth(&truth_of(&run.topics), run.house.dir.path()));
+    let until =
+        (0..PARTITIONS).map(|partition| format!("purchases.events:{partition}:20")).collect::<Vec<_>>().join(",");
+    for memory_max in [MEMORY_MAX, LITTLE_MEMORY] {
+        let options = Options { truth: truth.clone(), memory_max, inputs: true, until: Some(until.clone()) };
+        let report = run.audit_by(&*run.log, &options);
+        assert_eq!(report.found, 0, "{}", run.told(&report));
+        assert!(report.tally.open > 100, "only {} open", report.tally.open);
+    }
+}
+
 /// Each is found, whether the log is read in one pass or in many.
 #[test]
 fn every_corruption_is_found() {

@@ -330,3 +330,71 @@ impl Auditor {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{OfferSpec, Settings};
+    use crate::domain::{Network, StockAction, StockRequest, Uuid};
+
+    fn auditor() -> Auditor {
+        Auditor::new(Rules::of(&Settings::of_text(None, std::iter::empty()).expect("the defaults are valid")))
+    }
+
+    #[test]
+    fn what_waits_for_good_is_told_unless_something_is_left_to_consume() {
+        for (waiting, open, unconsumed, found) in [(2, 0, 0, 1), (2, 1, 0, 0), (2, 0, 1, 0), (0, 0, 0, 0)] {
+            let mut auditor = auditor();
+            (auditor.tally.open, auditor.tally.unconsumed) = (open, unconsumed);
+            auditor.judge_rest(waiting);
+            assert_eq!(auditor.found.total(), found, "{waiting} wait, {open} open, {unconsumed} unconsumed");
+        }
+    }
+
+    #[test]
+    fn an_order_of_an_unknown_purchase_is_told_unless_the_purchase_may_lie_between_two_ends() {
+        for (open, at_once, found) in [(0, false, 1), (3, false, 0), (3, true, 1)] {
+            let mut auditor = auditor();
+            auditor.tally.open = open;
+            auditor.tally.records.insert("fulfilment.orders".to_owned(), 1);
+            auditor.judge_totals(at_once);
+            assert_eq!(auditor.found.total(), found, "{open} open, at once: {at_once}");
+        }
+    }
+
+    /// A larger quantity that the offers stage has not read yet serves nobody.
+    #[test]
+    fn an_offer_that_nobody_consumed_yet_promises_nothing() {
+        let offer = |version, quantity| {
+            let text = |text: &str| Some(text.to_owned());
+            let spec = OfferSpec {
+                id: "mug".to_owned(),
+                kind: text("purchase"),
+                buy_tag: text("BuyMug"),
+                confirm_tag: text("ConfirmMug"),
+                merchant: text("shop"),
+                item: text("mug"),
+                price: text("10.00"),
+                currency: text("USD"),
+                quantity: Some(quantity),
+                waitlist_max: Some(1),
+                ..OfferSpec::default()
+            };
+            spec.into_offer(version).expect("the offer is valid")
+        };
+        for (open, found) in [(false, true), (true, false)] {
+            let mut auditor = auditor();
+            auditor.stock.publish("mug", &offer(1, 1), false, &mut auditor.found);
+            for user in 1..=2u8 {
+                let account = AccountId { network: Network::TWITTER, user: user.into() };
+                let (purchase, at) = (Uuid([user; 16]), Time(0));
+                let request = StockRequest { purchase, account, at, action: StockAction::Hold };
+                auditor.stock.request("mug", &request, true, &mut auditor.found);
+            }
+            auditor.stock.publish("mug", &offer(2, 2), open, &mut auditor.found);
+            auditor.stock.at_rest(&mut auditor.found, &mut auditor.tally);
+            assert_eq!(auditor.found.total() > 0, found, "behind the cut: {open}");
+            assert!(auditor.tally.open > 0);
+        }
+    }
+}

@@ -173,7 +173,7 @@ pub const TABLE: Table = &[
         t.record(
             "offers.funnel",
             json!({"offer": "kindle", "mentions": 1, "buys": 1, "prompts": 1, "confirms": 1,
-            "authorized": 1, "fulfilled": 1, "revenue": {"minor": 16199, "currency": "USD"}, "confirm_ms_p50": 59904}),
+            "authorized": 1, "fulfilled": 1, "revenue": {"minor": 16199, "currency": "USD"}, "confirm_ms_p50": 60000}),
         );
     }),
 ];
