@@ -98,7 +98,8 @@ impl Said {
 }
 
 impl Expected {
-    /// The first field in which a record differs from this prediction, with both values. `ce_time` is the header, where it is known.
+    /// The first field in which a record differs from this prediction, with both values.
+    /// `ce_time` is the header, where it is known.
     pub fn differs(&self, got: &Value, ce_time: Option<&str>) -> Option<String> {
         let mut fields = Fields { got, difference: None };
         fields.uuid("purchase", self.purchase);
