@@ -109,7 +109,7 @@ impl Run {
     }
 
     fn audit(&self, log: &dyn Bus, truth: Option<PathBuf>, memory_max: u64) -> Report {
-        self.audit_by(log, &Options { truth, memory_max, inputs: true, until: None })
+        self.audit_by(log, &Options { truth, memory_max, inputs: true, until: None, abandoned: true })
     }
 
     fn audit_by(&self, log: &dyn Bus, options: &Options) -> Report {
@@ -249,7 +249,8 @@ fn a_truth_file_is_held_against_a_cut_too() {
     let until =
         (0..PARTITIONS).map(|partition| format!("purchases.events:{partition}:20")).collect::<Vec<_>>().join(",");
     for memory_max in [MEMORY_MAX, LITTLE_MEMORY] {
-        let options = Options { truth: truth.clone(), memory_max, inputs: true, until: Some(until.clone()) };
+        let (truth, until) = (truth.clone(), Some(until.clone()));
+        let options = Options { truth, memory_max, inputs: true, until, abandoned: true };
         let report = run.audit_by(&*run.log, &options);
         assert_eq!(report.found, 0, "{}", run.told(&report));
         assert!(report.tally.open > 100, "only {} open", report.tally.open);
@@ -320,7 +321,8 @@ fn what_is_wrong_is_found_in_a_log_that_goes_on() {
                 records.extend(last);
             }
         }
-        let options = Options { truth: None, memory_max: MEMORY_MAX, inputs: true, until: Some(until.join(",")) };
+        let until = Some(until.join(","));
+        let options = Options { truth: None, memory_max: MEMORY_MAX, inputs: true, until, abandoned: true };
         if run.audit_by(&*copy(&topics, &run.house), &options).found == 0 {
             missed.push(format!("{}, up to a cut", corruption.name));
         }

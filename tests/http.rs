@@ -3,6 +3,8 @@
 
 #[path = "http/page.rs"]
 mod page;
+#[path = "http/taps.rs"]
+mod taps;
 
 use std::io::Read;
 use std::net::SocketAddr;

@@ -13,7 +13,7 @@ use super::violation::Invariant;
 pub(super) struct Letters {
     /// Topics of posts, and bytes that a record may have; without them inputs are not judged.
     judged: Option<(Vec<String>, usize)>,
-    /// One past the last offset seen, by topic and partition.
+    /// One past the last offset that is known to be there, by topic and partition.
     ends: BTreeMap<String, BTreeMap<u32, u64>>,
     /// Records that must have a dead letter.
     due: BTreeSet<Place>,
@@ -34,7 +34,13 @@ impl Letters {
     }
 
     pub fn begin_pass(&mut self) {
-        *self = Letters { judged: self.judged.take(), ..Letters::default() };
+        *self = Letters { judged: self.judged.take(), ends: std::mem::take(&mut self.ends), ..Letters::default() };
+    }
+
+    pub fn know_end(&mut self, topic: &str, partition: u32, end: u64) {
+        let ends = self.ends.entry(topic.to_owned()).or_default();
+        let known = ends.entry(partition).or_default();
+        *known = end.max(*known);
     }
 
     /// A record of an input topic.
@@ -96,9 +102,9 @@ impl Letters {
 
     fn move_end(&mut self, seen: &Seen<'_>) {
         let end = seen.offset.saturating_add(1);
-        match self.ends.get_mut(seen.topic) {
-            Some(ends) => drop(ends.insert(seen.partition, end)),
-            None => drop(self.ends.insert(seen.topic.to_owned(), BTreeMap::from([(seen.partition, end)]))),
+        match self.ends.get_mut(seen.topic).and_then(|ends| ends.get_mut(&seen.partition)) {
+            Some(known) => *known = end.max(*known),
+            None => self.know_end(seen.topic, seen.partition, end),
         }
     }
 }
@@ -110,4 +116,24 @@ fn is_damaged(value: &[u8], record_bytes_max: usize) -> bool {
     let last = value.iter().rev().find(|byte| !is_blank(byte));
     let object = first == Some(&b'{') && last == Some(&b'}');
     value.len() > record_bytes_max || (first.is_some() && !object)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_letter_may_name_what_retention_took() {
+        for (end, violations) in [(4, 0), (3, 1)] {
+            let mut letters = Letters::judging(vec!["tweets".to_owned()], 100);
+            letters.know_end("tweets", 0, end);
+            letters.begin_pass();
+            let mut found = Found::default();
+            letters.see_letter(&json!({"topic": "tweets", "partition": 0, "offset": 3}), &mut found);
+            letters.at_rest(&mut found, &mut Tally::default());
+            assert_eq!(found.total(), violations, "it ends at {end}");
+        }
+    }
 }

@@ -47,6 +47,8 @@ pub struct Options {
     pub inputs: bool,
     /// See [`Cut::shorten`].
     pub until: Option<String>,
+    /// Nobody runs on the log: what waits by its end waits for good.
+    pub abandoned: bool,
 }
 
 /// What an audit comes to.
@@ -99,6 +101,11 @@ pub fn audit(source: &mut dyn Source, settings: &Settings, options: &Options) ->
     let mut auditor = Auditor::new(rules);
     if options.inputs {
         auditor = auditor.judging_inputs(posts, settings.limits.record_bytes);
+        for topic in &inputs {
+            for (partition, bounds) in (0..).zip(cut.topics.get(topic).into_iter().flatten()) {
+                auditor.know_input(topic, partition, bounds.end);
+            }
+        }
     }
     let plan = plan(&cut, options.memory_max);
     let mut judged = options.truth.is_some().then(truth::Summary::default);
@@ -112,7 +119,7 @@ pub fn audit(source: &mut dyn Source, settings: &Settings, options: &Options) ->
         auditor.end_pass(cut.shortened());
     }
     auditor.judge_totals(plan.len() == 1);
-    if options.inputs && !cut.is_shortened() {
+    if options.abandoned && options.inputs && !cut.is_shortened() {
         auditor.judge_rest(judged.map_or(0, |summary| summary.open));
     }
     let violations = auditor.take_violations();

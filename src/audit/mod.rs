@@ -115,6 +115,11 @@ impl Auditor {
         self
     }
 
+    /// Where a partition of an input topic ends, though retention may have taken all of it.
+    pub fn know_input(&mut self, topic: &str, partition: u32, end: u64) {
+        self.letters.know_end(topic, partition, end);
+    }
+
     /// From here on [`Auditor::consumed`] will be told.
     pub fn following_transactions(mut self) -> Auditor {
         self.conversations.follow_transactions();
@@ -228,7 +233,8 @@ impl Auditor {
         self.tally.judge(at_once, &mut self.found);
     }
 
-    /// On a log of which all is consumed nothing is left to end what waits, which a truth file says must end.
+    /// On a log of which all is consumed, and on which nobody runs, nothing is left to end what waits, which a truth
+    /// file says must end.
     fn judge_rest(&mut self, waiting: u64) {
         let is_at_rest = self.tally.open == 0 && self.tally.unconsumed == 0;
         self.found.check(Invariant::I9, waiting == 0 || !is_at_rest, Whose::default(), || {

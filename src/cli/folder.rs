@@ -31,6 +31,11 @@ pub enum Found {
     Program(Endpoint),
 }
 
+/// The running program stopped amid its answer.
+#[derive(Debug, thiserror::Error)]
+#[error("the running program's answer breaks off: {0}")]
+pub struct BrokenOff(pub std::io::Error);
+
 /// A program runs on the folder and can't be asked.
 #[derive(Debug, thiserror::Error)]
 #[error("{dir} is in use: the program that runs on it has not answered for {patience:?}{why}")]
@@ -45,8 +50,8 @@ impl<'a> Folder<'a> {
         Folder { settings, patience: PATIENCE, told: false }
     }
 
-    /// Asks whoever is found. While a program runs that can't answer now, since it starts or stops, `ask` is called
-    /// again; while another command reads, that is waited for.
+    /// Asks whoever is found. While a program runs that can't answer now, since it starts or stops, or if it stops amid
+    /// its answer, `ask` is called again; while another command reads, that is waited for.
     pub fn ask<T>(&mut self, mut ask: impl FnMut(Found) -> anyhow::Result<T>) -> anyhow::Result<T> {
         let dir = &self.settings.bus.embedded.dir;
         let mut deadline = None;
@@ -109,7 +114,11 @@ fn has_log(dir: &Path) -> bool {
 /// Nobody is there, or another program (401: the file that names this one is written anew when it comes), or what is
 /// asked is not there yet or no more.
 fn is_not_now(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref(), Some(ClientError::Away { .. } | ClientError::Refused { status: 401 | 503, .. }))
+    error.is::<BrokenOff>()
+        || matches!(
+            error.downcast_ref(),
+            Some(ClientError::Away { .. } | ClientError::Refused { status: 401 | 503, .. })
+        )
 }
 
 #[cfg(test)]
@@ -164,7 +173,11 @@ mod tests {
         let mut folder = Folder::new(&settings);
         let answered = folder.ask(|_| {
             times += 1;
-            if times < 3 { Err(away()) } else { Ok(times) }
+            match times {
+                1 => Err(away()),
+                2 => Err(BrokenOff(std::io::Error::other("it stops")).into()),
+                _ => Ok(times),
+            }
         });
         assert_eq!(answered.expect("the third time"), 3);
     }

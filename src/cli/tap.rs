@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::bail;
 
 use super::Outcome;
-use super::folder::{Folder, Found, Unanswered};
+use super::folder::{BrokenOff, Folder, Found, Unanswered};
 use crate::bus::{Budget, Bus, BusError, Reader};
 use crate::clock::SystemClock;
 use crate::config::{BusKind, Settings};
@@ -70,11 +70,6 @@ struct Piece {
     more: bool,
 }
 
-/// The running program went away amid its answer.
-#[derive(Debug, thiserror::Error)]
-#[error("the running program's answer breaks off: {0}")]
-struct BrokenOff(std::io::Error);
-
 impl<'a> Tap<'a> {
     fn new(settings: &'a Settings, topic: &'a str, follow: bool) -> Tap<'a> {
         Tap { settings, topic, follow, places: Vec::new(), ends: Vec::new(), empty_looks: 0 }
@@ -117,10 +112,7 @@ impl<'a> Tap<'a> {
                 Found::Program(endpoint) => Ok((self.print_remote(&endpoint)?, Piece::default())),
             });
             let (left, piece) = match told {
-                // It is stopping, or just gone.
-                Err(error) if self.follow && (error.is::<BrokenOff>() || error.is::<Unanswered>()) => {
-                    Default::default()
-                }
+                Err(error) if self.follow && error.is::<Unanswered>() => Default::default(),
                 told => told?,
             };
             if left || super::reader_left(write(&piece.lines))? || !self.goes_on(piece.more) {

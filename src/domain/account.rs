@@ -287,9 +287,10 @@ impl Account {
         in_line.into_iter().any(|purchase| kept.tags.contains(&purchase.terms.confirm))
     }
 
-    /// When a purchase ends by itself once the watermark has passed it.
+    /// When a purchase ends by itself once the watermark has passed it. One in line does not: its turn may have come
+    /// before what stops it, and be told later.
     pub fn ends_at(&self, purchase: &Purchase, rules: &Rules) -> Option<Time> {
-        let stop = self.stop_ahead(purchase).map(|(at, ..)| at);
+        let stop = self.stop_ahead(purchase).filter(|_| purchase.state == State::Prompted).map(|(at, ..)| at);
         purchase.window_ends_at(rules).into_iter().chain(stop).min()
     }
 

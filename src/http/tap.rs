@@ -136,18 +136,30 @@ impl Pump {
                 }
                 Ok(false) => return,
                 Err(error) => {
-                    // The client sees the answer break off; if it went away, nobody needs to know.
-                    let _ = self.sender.blocking_send(Err(io::Error::other(error.to_string())));
+                    self.break_off(&error.to_string());
                     return;
                 }
             }
         }
+        // Who follows was promised no end.
+        if !self.opened.follow && !self.is_told() {
+            self.break_off("the program stops");
+        }
+    }
+
+    /// The client sees that the answer is not whole; if it went away, nobody needs to know.
+    fn break_off(&self, why: &str) {
+        let _ = self.sender.blocking_send(Err(io::Error::other(why.to_owned())));
     }
 
     fn is_over(&self) -> bool {
+        self.is_told() || self.sender.is_closed() || self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Whether all was told that was asked for.
+    fn is_told(&self) -> bool {
         let Opened { parts, left, follow, .. } = &self.opened;
-        let read = !follow && parts.iter().all(|part| part.next >= part.end);
-        read || *left == 0 || self.sender.is_closed() || self.stopping.load(Ordering::Acquire)
+        *left == 0 || (!follow && parts.iter().all(|part| part.next >= part.end))
     }
 
     /// One chunk: of the first partition that is not read to its end, or, when following, of each. Answers whether any

@@ -16,7 +16,7 @@ use super::moment::{Moment, Watch};
 use super::report::{Cost, Report};
 use super::shape::{Segment, Shape};
 use super::truth::Truth;
-use super::watcher::{Gauge, READ_BACK, Shared, lock, sample, watch};
+use super::watcher::{Gauge, Passage, READ_BACK, Shared, lock, sample, watch};
 use super::{BACKLOG_SPAN, Backlog, Options, Phase, Program, Progress, goods, hold, process};
 use crate::bus::{Bus, OutRecord};
 use crate::clock::Clock;
@@ -83,6 +83,7 @@ pub fn run<P: Program>(
         posts: AtomicU64::new(0),
         stop: AtomicBool::new(false),
         cpu_us: AtomicU64::new(0),
+        looked: AtomicU64::new(0),
     };
     let (speak, hear) = channel();
     let first_user = firehose.users().0;
@@ -264,12 +265,20 @@ impl<P: Program> Load<'_, P> {
         Ok(())
     }
 
-    /// Waits until all that was appended is consumed, as long as patience lasts.
+    /// Waits until all orders are answered and the answers read, as long as patience lasts.
     fn wait_for_answers(&mut self, phase: Phase) -> anyhow::Result<()> {
         let start = self.watch.now();
-        let mut screened = None;
+        let mut passage = Passage::of_orders();
+        let mut read = None;
         self.pulse();
-        while !self.is_prepared(&mut screened)? && self.watch.now() < start.after(PATIENCE) {
+        while self.watch.now() < start.after(PATIENCE) {
+            if read.is_none() && self.gauge.has_passed(&mut passage)? {
+                // A look that is under way may be at what was there before.
+                read = Some(self.shared.looked.load(Ordering::Acquire) + 2);
+            }
+            if read.is_some_and(|enough| self.shared.looked.load(Ordering::Acquire) >= enough) {
+                break;
+            }
             self.beat()?;
             self.tell(phase, start, Duration::ZERO, 0.0)?;
         }
@@ -306,8 +315,8 @@ impl<P: Program> Load<'_, P> {
         }
         let patience = now.after(PATIENCE);
         self.pulse();
-        let mut screened = None;
-        while rested && !self.is_prepared(&mut screened)? {
+        let mut passage = Passage::of_links();
+        while rested && !self.is_prepared(&mut passage)? {
             if self.watch.now() > patience {
                 bail!("the program did not consume the links within {} s", PATIENCE.as_secs());
             }
@@ -317,14 +326,9 @@ impl<P: Program> Load<'_, P> {
         Ok(())
     }
 
-    /// Whether the links are consumed, and what came with them: by the screen, after which their place in the accounts'
-    /// inbox is known, and then by the accounts. That inbox is hardly ever empty while event time goes on.
-    fn is_prepared(&mut self, screened: &mut Option<Vec<u64>>) -> anyhow::Result<bool> {
-        if screened.is_none() {
-            *screened = self.gauge.screened()?;
-        }
-        let Some(ends) = screened else { return Ok(false) };
-        Ok(self.gauge.has_reached(ends)? && self.gauge.posts()? <= self.pulse_rate() as u64)
+    /// Whether the links are consumed, and the posts that came before them.
+    fn is_prepared(&mut self, links: &mut Passage) -> anyhow::Result<bool> {
+        Ok(self.gauge.has_passed(links)? && self.gauge.posts()? <= self.pulse_rate() as u64)
     }
 
     /// Waits until everything came that must come, or nothing more does.
@@ -398,9 +402,11 @@ impl<P: Program> Load<'_, P> {
         }
     }
 
-    fn report(&self, stretch: Stretch, judgement: Judgement) -> Report {
+    fn report(&self, mut stretch: Stretch, judgement: Judgement) -> Report {
         let meter = lock(&self.shared.meter);
         let latencies = [Way::TweetToPrompt, Way::ConfirmToPayment, Way::TweetToPayment].map(|way| meter.latency(way));
+        // Whether it held is said by what is printed.
+        stretch.prompt = meter.latency(Way::TweetToPrompt);
         Report::new(self.options, stretch, latencies, judgement, process::peak_resident_bytes("self"))
     }
 }

@@ -1,6 +1,7 @@
 //! The thread that reads what comes out: it measures, keeps the books, and hands replies on to be posted. Another one
 //! takes samples of the backlog: asking a cluster takes a while, which no latency must count.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -37,6 +38,8 @@ pub struct Shared {
     pub stop: AtomicBool,
     /// Processor time of the watching thread, in microseconds.
     pub cpu_us: AtomicU64,
+    /// How often the watching thread had read all that there was.
+    pub looked: AtomicU64,
 }
 
 /// How far the program is behind.
@@ -45,7 +48,25 @@ pub struct Gauge<'a> {
     reader: Box<dyn Reader>,
     posts: Vec<TopicPartition>,
     inbox: Vec<TopicPartition>,
+    asked: Vec<TopicPartition>,
     links: Vec<TopicPartition>,
+}
+
+/// The stages through which something goes, one after the other, and where the input of the first of them ended when
+/// it came there.
+pub struct Passage {
+    legs: VecDeque<Leg>,
+    ends: Option<Vec<u64>>,
+}
+
+/// An input, and the stage that consumes it.
+#[derive(Clone, Copy)]
+enum Leg {
+    Links,
+    Posts,
+    Inbox,
+    /// Of the offers.
+    Asked,
 }
 
 #[derive(Deserialize)]
@@ -70,6 +91,7 @@ pub fn watch(
         let read = outputs.read(&mut |topic, value| take(shared, topic, value, first_user, watch.now(), heard))?;
         shared.cpu_us.store((process::thread_cpu_seconds() * 1e6) as u64, Ordering::Relaxed);
         if read == 0 {
+            shared.looked.fetch_add(1, Ordering::AcqRel);
             std::thread::sleep(LOOK_EVERY);
         }
     }
@@ -144,6 +166,7 @@ impl<'a> Gauge<'a> {
             reader: bus.reader()?,
             posts: bus.all_of(topic)?,
             inbox: bus.all_of("accounts.inbox")?,
+            asked: bus.all_of("offers.inbox")?,
             links: bus.all_of("accounts.links")?,
         })
     }
@@ -167,25 +190,42 @@ impl<'a> Gauge<'a> {
         Ok(sum)
     }
 
-    /// Where the inbox of the accounts ends now that the screen has consumed every link; `None` while it has not.
-    pub fn screened(&mut self) -> Result<Option<Vec<u64>>, BusError> {
-        for (at, position, end) in behind(self.bus, &mut *self.reader, "screen", &self.links)? {
-            if !reached(&mut *self.reader, at, position, end)? {
-                return Ok(None);
+    /// Whether what was there when the passage began has gone through. That an inbox is ever empty is too much to ask
+    /// while event time goes on.
+    pub fn has_passed(&mut self, passage: &mut Passage) -> Result<bool, BusError> {
+        while let Some(leg) = passage.legs.front() {
+            let (stage, all) = match leg {
+                Leg::Links => ("screen", &self.links),
+                Leg::Posts => ("screen", &self.posts),
+                Leg::Inbox => ("accounts", &self.inbox),
+                Leg::Asked => ("offers", &self.asked),
+            };
+            let ends = match &mut passage.ends {
+                Some(ends) => ends,
+                ends => ends.insert(self.reader.ends(all)?),
+            };
+            let positions = positions_of(self.bus, &mut *self.reader, &group_of(stage), all)?;
+            for ((at, position), end) in all.iter().zip(positions).zip(ends) {
+                if !reached(&mut *self.reader, at, position, *end)? {
+                    return Ok(false);
+                }
             }
-        }
-        self.reader.ends(&self.inbox).map(Some)
-    }
-
-    /// Whether the accounts have consumed their inbox up to these ends.
-    pub fn has_reached(&mut self, ends: &[u64]) -> Result<bool, BusError> {
-        let inbox = behind(self.bus, &mut *self.reader, "accounts", &self.inbox)?;
-        for ((at, position, _), end) in inbox.into_iter().zip(ends) {
-            if !reached(&mut *self.reader, at, position, *end)? {
-                return Ok(false);
-            }
+            passage.legs.pop_front();
+            passage.ends = None;
         }
         Ok(true)
+    }
+}
+
+impl Passage {
+    /// Of links until they are known.
+    pub fn of_links() -> Passage {
+        Passage { legs: [Leg::Links, Leg::Inbox].into(), ends: None }
+    }
+
+    /// Of orders until they are answered, those that stock is asked for too.
+    pub fn of_orders() -> Passage {
+        Passage { legs: [Leg::Posts, Leg::Inbox, Leg::Asked, Leg::Inbox].into(), ends: None }
     }
 }
 

@@ -93,8 +93,9 @@ pub const TABLE: Table = &[
         t.link(ALICE, "15:05:30");
         t.post(ALICE, "15:01:00", BUY);
         t.post(ALICE, "15:05:00", CONFIRM);
+        t.watermark("15:05:00.001");
         t.expect(&[
-            "alice gift: ordered > prompted > cancelled(unlinked) !no_purchase",
+            "alice gift: ordered > prompted !no_purchase > cancelled(unlinked)",
             "alice hears prompt, cancelled",
         ]);
         t.event_at("cancelled", "15:05:00");
@@ -109,8 +110,54 @@ pub const TABLE: Table = &[
         t.expect(&[
             "alice gift: ordered > prompted > cancelled(unlinked)",
             "alice gift: ordered > prompted",
-            "alice hears prompt, prompt, cancelled",
+            "alice hears prompt, cancelled, prompt",
         ]);
+    }),
+    ("who has linked anew and ordered again can't pay the former order any more", |t| {
+        t.linked(ALICE);
+        t.unlink(ALICE, "15:02:00");
+        t.link(ALICE, "15:02:30");
+        t.post(ALICE, "15:01:00", BUY);
+        t.post(ALICE, "15:03:00", BUY);
+        t.post(ALICE, "15:01:30", CONFIRM);
+        t.post(ALICE, "15:04:00", CONFIRM);
+        t.expect(&[
+            "alice gift: ordered > prompted > cancelled(unlinked) !no_purchase",
+            "alice gift: ordered > prompted > authorized > fulfilled",
+            "alice hears prompt, cancelled, prompt, purchased",
+            "alice pays 1500 USD",
+        ]);
+        t.decided_at_once("what is read before the second order pays the first");
+    }),
+    ("a confirm from after an unlink comes to nothing, one from before it that is read later pays", |t| {
+        t.linked(ALICE);
+        t.unlink(ALICE, "15:05:00");
+        t.post(ALICE, "15:01:00", BUY);
+        t.post(ALICE, "15:06:00", CONFIRM);
+        t.post(ALICE, "15:04:00", CONFIRM);
+        t.expect(&[
+            "alice gift: ordered > prompted !no_purchase > authorized > fulfilled",
+            "alice hears prompt, purchased",
+            "alice pays 1500 USD",
+        ]);
+    }),
+    ("a change from before the link, read late, brings no later unlink forward", |t| {
+        t.linked(ALICE);
+        t.unlink(ALICE, "15:05:00");
+        t.post(ALICE, "15:01:00", BUY);
+        t.card(ALICE, "suspended", "11 12:00:00");
+        t.post(ALICE, "15:04:00", CONFIRM);
+        t.buys_the_gift(ALICE);
+    }),
+    ("nor does one from before the link that is history by then", |t| {
+        t.link(ALICE, "10 10:00:00");
+        t.link(ALICE, "11 10:00:00");
+        t.unlink(ALICE, "15:05:00");
+        t.watermark("14:59:00");
+        t.post(ALICE, "15:01:00", BUY);
+        t.card(ALICE, "suspended", "10 12:00:00");
+        t.post(ALICE, "15:04:00", CONFIRM);
+        t.buys_the_gift(ALICE);
     }),
     ("an order that is read when the watermark has passed the unlink that it knows", |t| {
         t.linked(ALICE);

@@ -87,6 +87,31 @@ pub const TABLE: Table = &[
         ]);
         buys_from_the_line(t, "carol");
     }),
+    ("who confirmed in line before unlinking buys, though time has passed both when the turn is told", |t| {
+        t.unlink(BOB, "15:25:00");
+        bob_waits(t, 1);
+        t.post(BOB, "15:20:00", CONFIRM);
+        t.watermark("15:25:00.001");
+        t.expect(&["alice gift: ordered > prompted > expired", "alice hears prompt, expired"]);
+        bob_buys_from_the_line(t);
+    }),
+    ("who unlinks in line, and orders again, gives up his place", |t| {
+        bob_unlinks_at_15_12(t);
+        t.decided_at_once("who is first in line");
+        t.link(BOB, "15:12:30");
+        t.post(CAROL, "15:08:00", BUY);
+        t.post(BOB, "15:13:00", BUY);
+        t.post(ALICE, "15:14:00", CANCEL);
+        t.post(CAROL, "15:29:59", CONFIRM);
+        t.expect(&[
+            "alice gift: ordered > prompted > cancelled(cancelled_by_user)",
+            "alice hears prompt, cancelled",
+            "bob gift: ordered > waitlisted > cancelled(unlinked)",
+            "bob gift: ordered > waitlisted > sold_out",
+            "bob hears waitlisted, cancelled, waitlisted, sold_out",
+        ]);
+        buys_from_the_line(t, "carol");
+    }),
     ("a millisecond after the window of the line", |t| {
         bob_waits(t, 1);
         t.watermark("15:17:00.001");

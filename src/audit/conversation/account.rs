@@ -151,9 +151,11 @@ impl Account {
         }
     }
 
-    /// The moment that the watermark must pass for the next thing to happen to a purchase by itself.
+    /// The moment that the watermark must pass for the next thing to happen to a purchase by itself. In line it waits
+    /// for its turn, whatever the time.
     fn due(&self, index: usize, rules: &Rules) -> Option<Time> {
-        let stop = self.stop_ahead(index).map(|stop| stop.time);
+        let prompted = self.purchases[index].state == State::Prompted;
+        let stop = self.stop_ahead(index).filter(|_| prompted).map(|stop| stop.time);
         self.purchases[index].due(rules).into_iter().chain(stop).min()
     }
 
@@ -211,7 +213,7 @@ impl Account {
             LinkChange::Link(_) | LinkChange::Freeze(_) => false,
         };
         if stops {
-            self.stop_what_waits(now);
+            self.stop_what_waits(message.at, now);
         }
     }
 
@@ -222,16 +224,18 @@ impl Account {
         }
         self.standing.learn(intent.time, &LinkChange::Freeze(intent.id));
         self.tell_frozen(intent, now);
-        self.stop_what_waits(now);
+        self.stop_what_waits(intent.time, now);
     }
 
-    fn stop_what_waits(&mut self, now: Now<'_>) {
+    /// By a change that was just read, if it is the first that stops a purchase.
+    fn stop_what_waits(&mut self, at: Time, now: Now<'_>) {
         for index in 0..self.purchases.len() {
             let purchase = &self.purchases[index];
             if !purchase.waits() {
                 continue;
             }
-            if let Some(stop) = self.standing.stop_from(purchase.ordered_at) {
+            let first = self.standing.stop_from(purchase.ordered_at);
+            if let Some(stop) = first.filter(|stop| stop.time == at) {
                 self.end(index, stop, now);
             }
         }
@@ -339,7 +343,7 @@ impl Account {
     /// Its turn in line has come, unless its account was stopped by then.
     fn served(&mut self, index: usize, at: Time, now: Now<'_>) {
         self.purchases[index].from = at;
-        match self.stop_ahead(index).filter(|stop| stop.time <= at) {
+        match self.stopped_by(index, at) {
             Some(stop) => self.end_freeing(index, stop, at, now),
             None => self.prompt(index, None, now),
         }
@@ -350,6 +354,11 @@ impl Account {
     pub fn stop_ahead(&self, index: usize) -> Option<Stop> {
         let purchase = &self.purchases[index];
         self.standing.stop_from(purchase.ordered_at).filter(|_| purchase.waits())
+    }
+
+    /// The change that stopped the account by a moment.
+    pub fn stopped_by(&self, index: usize, moment: Time) -> Option<Stop> {
+        self.stop_ahead(index).filter(|stop| stop.time <= moment)
     }
 
     /// What is known to end a purchase at once. Against a cancel an earlier confirm wins that was kept from before.
@@ -391,6 +400,9 @@ impl Account {
         let purchase = &self.purchases[index];
         match (confirm.unfit(purchase, self.id), purchase.state) {
             (Some(reason), _) => reason,
+            (None, State::Prompted) if self.stopped_by(index, confirm.time.min(purchase.deadline)).is_some() => {
+                Reason::NoPurchase
+            }
             (None, State::Prompted | State::Expired) => Reason::Late,
             (None, _) => Reason::NoPurchase,
         }

@@ -111,9 +111,6 @@ impl Account {
         for kept in kept {
             let What::Confirm(confirm) = &kept.what else { continue };
             self.stop_before(index, Some(confirm.time), now);
-            if confirm.names(&self.purchases[index]) && confirm.time >= self.purchases[index].from {
-                self.end_stopped(confirm, now);
-            }
             match self.judge_confirm(confirm, &[index], now) {
                 Judged::Unknown | Judged::Known { may_yet_pay: true } => {}
                 Judged::Told { may_yet_pay: true } => {
@@ -151,21 +148,9 @@ impl Account {
         }
     }
 
-    /// What a confirm names is over if the account was stopped by its time.
-    fn end_stopped(&mut self, confirm: &Confirm, now: Now<'_>) {
-        for index in 0..self.purchases.len() {
-            let asks = self.purchases[index].state == State::Ordered;
-            let stop = self.stop_ahead(index).filter(|stop| stop.time <= confirm.time && !asks);
-            if let Some(stop) = stop.filter(|_| confirm.names(&self.purchases[index])) {
-                self.end(index, stop, now);
-            }
-        }
-    }
-
     /// One confirm: for what waits now, else kept for what is read later.
     pub fn confirm(&mut self, confirm: Confirm, now: Now<'_>) {
         self.confirms.insert(confirm.post, confirm.clone());
-        self.end_stopped(&confirm, now);
         let all: Vec<usize> = (0..self.purchases.len()).collect();
         let told = match self.judge_confirm(&confirm, &all, now) {
             Judged::Pays(index) => return self.pay(index, &confirm, now),
@@ -197,7 +182,8 @@ impl Account {
             let purchase = &self.purchases[*index];
             let new = !purchase.judged.contains(&confirm.post);
             let in_time = confirm.time <= purchase.deadline;
-            prompted(index) && new && in_time && confirm.unfit(purchase, self.id).is_none()
+            let stopped = self.stopped_by(*index, confirm.time).is_some();
+            prompted(index) && new && in_time && !stopped && confirm.unfit(purchase, self.id).is_none()
         };
         let oldest = |index: &usize| (self.purchases[*index].ordered_at, *index);
         if let Some(index) = reached.iter().copied().filter(fits).min_by_key(oldest) {

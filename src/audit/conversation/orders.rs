@@ -31,7 +31,16 @@ impl Account {
             }
             return;
         }
-        if let Some(reason) = self.refusal_of_buy(intent, terms, now) {
+        let mut refusal = self.refusal_of_buy(intent, terms, now);
+        if refusal.is_none() {
+            // Linked anew: what was stopped before does not stand beside it.
+            for index in 0..self.purchases.len() {
+                let stop = self.stopped_by(index, intent.time);
+                stop.into_iter().for_each(|stop| self.end(index, stop, now));
+            }
+            refusal = self.limit_reached(intent.time, terms, now);
+        }
+        if let Some(reason) = refusal {
             let by = (terms.offer.clone(), terms.buy.clone());
             self.refused.entry(intent.first_id).or_default().push(by);
             self.tell_refusal(id, intent, terms, reason, false);
@@ -66,17 +75,12 @@ impl Account {
         if !terms.allows_country(&country) {
             return Some(Reason::Country);
         }
-        if !terms.is_open_at(intent.time) {
-            return Some(Reason::NotOpen);
-        }
-        self.limit_reached(intent.time, terms, now)
+        (!terms.is_open_at(intent.time)).then_some(Reason::NotOpen)
     }
 
     fn limit_reached(&self, time: Time, terms: &Terms, now: Now<'_>) -> Option<Reason> {
         let limits = &now.rules.limits;
-        let is_stopped = |index: usize| self.stop_ahead(index).is_some_and(|stop| stop.time <= time);
-        let counts = |(index, purchase): &(usize, &Purchase)| purchase.counts() && !is_stopped(*index);
-        let counted = || self.purchases.iter().enumerate().filter(counts).map(|(_, purchase)| purchase);
+        let counted = || self.purchases.iter().filter(|purchase| purchase.counts());
         if counted().filter(|p| p.terms.offer == terms.offer).count() >= terms.per_account as usize {
             return Some(Reason::Duplicate);
         }

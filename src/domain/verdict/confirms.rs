@@ -80,7 +80,6 @@ impl Judge<'_> {
 
     /// Gives the confirm back if it may pay a purchase that is read later.
     fn judge_confirm(&mut self, confirm: KeptConfirm) -> Option<KeptConfirm> {
-        self.end_stopped(&confirm);
         match self.target_of(&confirm) {
             Target::Known => None,
             Target::Pays(index) => {
@@ -105,19 +104,8 @@ impl Judge<'_> {
         }
     }
 
-    /// The account is judged as of the post: what this confirm speaks of has ended if the account was stopped by then.
-    fn end_stopped(&mut self, confirm: &KeptConfirm) {
-        for index in 0..self.account.purchases.len() {
-            let purchase = &self.account.purchases[index];
-            let waits = matches!(purchase.state, State::Prompted | State::Waitlisted);
-            if waits && addresses(confirm, purchase) && self.is_stopped_by(index, confirm.time) {
-                self.cancel_stopped(index);
-            }
-        }
-    }
-
-    /// The oldest purchase that waits and for which the confirm is on time and of a form that pays; else the one that
-    /// it concerns: one that waits, else the latest that has ended.
+    /// The oldest purchase that waits and for which the confirm is on time and of a form that pays, of an account that
+    /// was not stopped by then; else the one that it concerns: one that waits, else the latest that has ended.
     fn target_of(&self, confirm: &KeptConfirm) -> Target {
         let user = self.id.user;
         let addressed = || self.account.purchases.iter().enumerate().filter(|(_, p)| addresses(confirm, p));
@@ -131,6 +119,7 @@ impl Judge<'_> {
         let new = prompted().filter(|(_, p)| !p.rejected_confirms.contains(&confirm.id));
         let on_time = new.filter(|(_, p)| p.deadline.is_some_and(|deadline| is_on_time(confirm.time, deadline)));
         let fitting = on_time.filter(|(_, p)| form_rejection(confirm, p, user).is_none());
+        let fitting = fitting.filter(|(index, _)| !self.is_stopped_by(*index, confirm.time));
         let age = |(index, p): &(usize, &Purchase)| (p.ordered_at, *index);
         let oldest = if planted::is(Bug::NewestPaid) { fitting.max_by_key(age) } else { fitting.min_by_key(age) };
         let concerned = oldest
@@ -143,9 +132,16 @@ impl Judge<'_> {
         match form_rejection(confirm, purchase, user) {
             Some(reason) => Target::Fails(index, reason),
             None if oldest.is_some() => Target::Pays(index),
-            None if matches!(purchase.state, State::Prompted | State::Expired) => Target::Fails(index, Reason::Late),
+            None if self.is_late(index, confirm.time) => Target::Fails(index, Reason::Late),
             None => Target::Fails(index, Reason::NoPurchase),
         }
+    }
+
+    /// Whether it comes after a window that nothing else ended before.
+    fn is_late(&self, index: usize, confirm: Time) -> bool {
+        let purchase = &self.account.purchases[index];
+        let end = purchase.deadline.map_or(confirm, |deadline| deadline.min(confirm));
+        purchase.state == State::Expired || (purchase.state == State::Prompted && !self.is_stopped_by(index, end))
     }
 
     /// Keeps a confirm until the watermark passes its time; one that it passed already is dropped at once.

@@ -24,14 +24,19 @@ impl Judge<'_> {
         if known || self.account.extras.as_deref().is_some_and(refused) {
             return;
         }
-        match self.refusal(terms, intent) {
+        let refusal = self.ineligible(terms, intent).or_else(|| {
+            // Who may order now is linked anew if anything stopped him before.
+            self.end_all_stopped_by(intent.time);
+            self.over_limit(terms, intent.time)
+        });
+        match refusal {
             Some(reason) => self.refuse(terms, intent, reason),
             None => self.open(terms, intent),
         }
     }
 
-    /// Why this buy opens nothing, in the order in which reasons are given.
-    fn refusal(&self, terms: &Terms, intent: &PostIntent) -> Option<Reason> {
+    /// Why this buy opens nothing whatever else the account has bought, in the order in which reasons are given.
+    fn ineligible(&self, terms: &Terms, intent: &PostIntent) -> Option<Reason> {
         let standing = self.account.standing_at(intent.time);
         let stale =
             self.watermark.is_some_and(|mark| intent.time.after(self.rules.windows.buy_max_age).is_passed_by(mark));
@@ -58,17 +63,12 @@ impl Judge<'_> {
         if !terms.allows_country(&link.country) {
             return Some(Reason::Country);
         }
-        if !terms.is_open_at(intent.time) {
-            return Some(Reason::NotOpen);
-        }
-        self.over_limit(terms, intent.time)
+        (!terms.is_open_at(intent.time)).then_some(Reason::NotOpen)
     }
 
     fn over_limit(&self, terms: &Terms, time: Time) -> Option<Reason> {
         let limits = &self.rules.limits;
-        let is_stopped = |p: &Purchase| self.account.stop_ahead(p).is_some_and(|(at, ..)| at <= time);
-        let counts = |p: &&Purchase| (p.state.waits() && !is_stopped(p)) || p.state.succeeded();
-        let counting = || self.account.purchases.iter().filter(counts);
+        let counting = || self.account.purchases.iter().filter(|p| p.state.waits() || p.state.succeeded());
         let most = terms.per_account as usize + usize::from(planted::is(Bug::PerAccountOffByOne));
         if counting().filter(|p| same_offer(&p.terms, terms)).count() >= most {
             return Some(Reason::Duplicate);

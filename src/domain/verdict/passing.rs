@@ -54,7 +54,7 @@ impl Judge<'_> {
 
     fn end(&mut self, index: usize, at: Time) {
         if self.is_stopped_by(index, at) {
-            self.cancel_stopped(index);
+            self.end_stopped(index);
         } else if self.account.purchases[index].state == State::Prompted {
             self.expire(index, at);
         } else {

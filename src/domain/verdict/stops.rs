@@ -137,9 +137,18 @@ impl Judge<'_> {
     }
 
     /// Time has come to what stops it.
-    pub(super) fn cancel_stopped(&mut self, index: usize) {
+    pub(super) fn end_stopped(&mut self, index: usize) {
         if let Some(stop) = self.stop_ahead(index) {
             self.cancel(index, &stop);
+        }
+    }
+
+    /// What was stopped by then makes room for a new order, and can't be paid beside it.
+    pub(super) fn end_all_stopped_by(&mut self, moment: Time) {
+        for index in 0..self.account.purchases.len() {
+            if self.is_stopped_by(index, moment) {
+                self.end_stopped(index);
+            }
         }
     }
 
@@ -203,9 +212,9 @@ impl Judge<'_> {
 
     /// A record of `accounts.links`: cancels what waits where it stops the account.
     pub(super) fn change_link(&mut self, message: LinkMessage) {
-        let stops = message.change.stops();
+        let (stops, at) = (message.change.stops(), message.at);
         if self.record_link(message) && stops && !planted::is(Bug::UnlinkLeavesPending) {
-            self.cancel_waiting();
+            self.cancel_waiting(at);
         }
     }
 
@@ -231,7 +240,7 @@ impl Judge<'_> {
             purchase: None,
             at: intent.time,
         }));
-        self.cancel_waiting();
+        self.cancel_waiting(intent.time);
     }
 
     fn record_link(&mut self, message: LinkMessage) -> bool {
@@ -239,15 +248,17 @@ impl Judge<'_> {
         self.account.record_link(message, horizon)
     }
 
-    /// What waits is cancelled as soon as it is read that the account is stopped.
-    fn cancel_waiting(&mut self) {
+    /// What waits is cancelled as soon as it is read what stopped its account. Where something else stops it first,
+    /// known before, that is still to come.
+    fn cancel_waiting(&mut self, stopped_at: Time) {
         for index in 0..self.account.purchases.len() {
             let purchase = &self.account.purchases[index];
             if !matches!(purchase.state, State::Ordered | State::Waitlisted | State::Prompted) {
                 continue;
             }
             let version = purchase.order_version;
-            if let Some((at, reason, post)) = self.account.stopped_after(purchase.ordered_at) {
+            let stop = self.account.stopped_after(purchase.ordered_at);
+            if let Some((at, reason, post)) = stop.filter(|(at, ..)| *at == stopped_at) {
                 self.cancel(index, &Stop { reason, at, post, answer: Some(version) });
             }
         }
