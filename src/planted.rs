@@ -161,6 +161,10 @@ bugs! {
     EditOrdersAgain,
     /// An unlink leaves waiting purchases open. Breaks I3.
     UnlinkLeavesPending,
+    /// What stops an account later than an order, and was read before it, stops nothing. Breaks I5.
+    StopAheadForgotten,
+    /// Who was unlinked before his turn in line came is prompted all the same. Breaks I5.
+    TurnOfTheUnlinked,
     /// One purchase more than the offer allows is open to an account. Breaks I9.
     PerAccountOffByOne,
     /// A confirm pays the newest purchase that waits, not the oldest. Breaks I1.

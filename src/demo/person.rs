@@ -303,9 +303,9 @@ impl Said {
             Relation::Retweet(_) => "retweet",
             Relation::Quote(_) => "quote",
         };
-        json!({"id": self.post.id.to_string(), "at": self.post.time.0, "text": self.post.draft.text, "how": relation,
-            "deleted": self.deleted, "edited": self.post.versions.len() > 1, "settled": self.settled,
-            "verdicts": self.verdicts})
+        json!({"id": self.post.id.to_string(), "first": self.post.first_id().to_string(), "at": self.post.time.0,
+            "text": self.post.draft.text, "how": relation, "deleted": self.deleted,
+            "edited": self.post.versions.len() > 1, "settled": self.settled, "verdicts": self.verdicts})
     }
 }
 

@@ -58,12 +58,12 @@ impl Timeline {
             match shown {
                 Shown::Post(post) if self.fits(&post, you) => self.show(post),
                 Shown::Post(_) => {}
+                // Whichever version was deleted, the one that is shown goes.
                 Shown::Deleted(id) => {
-                    let before = self.posts.len();
+                    self.fresh.retain(|post| !post.versions.contains(&id));
+                    let gone = |post: &&Arc<Post>| post.versions.contains(&id);
+                    self.deleted.extend(self.posts.iter().filter(gone).map(|post| post.id.to_string()));
                     self.posts.retain(|post| !post.versions.contains(&id));
-                    if self.posts.len() < before {
-                        self.deleted.push(id.to_string());
-                    }
                 }
             }
         }
@@ -174,6 +174,36 @@ mod tests {
         assert!(!you.delete(mine.id, Time(1_700_000_000_001), &mut twitter), "it was gone");
         timeline.take(twitter.take_shown(), you.user.id, Duration::from_secs(3600));
         assert!(timeline.find(mine.id).is_none());
+    }
+
+    #[test]
+    fn whichever_version_is_deleted_what_is_shown_goes() {
+        let mut twitter = Twitter::new("tweets", 1, 7);
+        twitter.watch();
+        let mut you = You::new(1, Network::TWITTER);
+        let mut timeline = Timeline::new(1);
+        let draft = Draft::own(&you.user.clone(), "#BuyIt");
+        let id = you.user.id;
+        let mut told = |twitter: &mut Twitter| {
+            timeline.take(twitter.take_shown(), id, Duration::ZERO);
+            let (fresh, deleted) = timeline.take_fresh(id);
+            let ids: Vec<String> = fresh.iter().filter_map(|post| post["id"].as_str().map(str::to_owned)).collect();
+            (ids, deleted)
+        };
+        let post = you.publish(draft.clone(), Time(1_700_000_000_000), &mut twitter);
+        // It was judged, so it is remembered when it is edited.
+        let account = you.account.to_string();
+        let event = json!({"purchase": "p", "account": account, "offer": "it", "to": "ordered",
+            "at": "2023-11-14T22:13:20.000Z", "post": post.id.to_string()});
+        you.take("purchases.events", &event, Time(0));
+        let edit = Draft { edit_of: Some(post.clone()), ..draft.clone() };
+        let edited = you.publish(edit, Time(1_700_000_001_000), &mut twitter);
+        assert!(told(&mut twitter).0.contains(&edited.id.to_string()));
+        assert!(you.delete(post.id, Time(1_700_000_002_000), &mut twitter));
+        assert_eq!(told(&mut twitter), (Vec::new(), vec![edited.id.to_string()]));
+        let short = you.publish(draft, Time(1_700_000_003_000), &mut twitter);
+        assert!(you.delete(short.id, Time(1_700_000_004_000), &mut twitter));
+        assert_eq!(told(&mut twitter).0, Vec::<String>::new());
     }
 
     #[test]

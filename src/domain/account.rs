@@ -159,8 +159,8 @@ impl Account {
     /// What stops a purchase that waits at a moment that is yet to come: a change that was read before its order,
     /// though it is later. The account is judged as of each post's time, so the change holds from its own on.
     pub fn stop_ahead(&self, purchase: &Purchase) -> Option<(Time, Reason, Option<PostId>)> {
-        let may_stop = purchase.state.waits() && !planted::is(Bug::UnlinkLeavesPending);
-        self.first_stop_after(purchase.ordered_at).filter(|_| may_stop)
+        let spoilt = planted::is(Bug::UnlinkLeavesPending) || planted::is(Bug::StopAheadForgotten);
+        self.first_stop_after(purchase.ordered_at).filter(|_| purchase.state.waits() && !spoilt)
     }
 
     fn first_stop_after(&self, time: Time) -> Option<(Time, Reason, Option<PostId>)> {

@@ -236,7 +236,7 @@ impl Judge<'_> {
                 if !planted::is(Bug::WaitlistWindowFromOrder) {
                     self.account.purchases[index].window_from = at;
                 }
-                if self.is_stopped_by(index, at) {
+                if self.is_stopped_by(index, at) && !planted::is(Bug::TurnOfTheUnlinked) {
                     self.pass_turn(index, at);
                 } else {
                     self.prompt(index, at, None, None);

@@ -60,10 +60,11 @@ export function cheats(play) {
   ];
 }
 
-/** The tweet that ordered a purchase, if it still stands. */
+/** The tweet that ordered a purchase, if it still stands. Events name its first version, which may have been no order. */
 export function orderOf(you, purchase) {
   const ids = purchase.events.filter((event) => event.from === null).map((event) => event.post);
-  return you.posts.findLast((post) => ids.includes(post.id) && !post.deleted);
+  const standing = you.posts.filter((post) => !post.deleted);
+  return standing.findLast((post) => ids.includes(post.id)) ?? standing.find((post) => ids.includes(post.first));
 }
 
 async function late(play, { deadline, offer }) {

@@ -23,7 +23,8 @@ export class Timeline {
   begin(posts) {
     const there = new Set(posts.map((post) => post.id));
     for (const { id } of [...this.posts, ...this.queue]) if (!there.has(id)) this.strike(id);
-    this.add(posts.slice(-SHOWN_MAX).filter((post) => !this.posts.some((known) => known.id === post.id)), []);
+    const known = new Set([...this.posts, ...this.queue].map((post) => post.id));
+    this.add(posts.slice(-SHOWN_MAX).filter((post) => !known.has(post.id)), []);
   }
 
   /** Somebody else is in front of the page: what was theirs and to them is a stranger's, as the server tells it. */
