@@ -165,6 +165,10 @@ bugs! {
     StopAheadForgotten,
     /// Who was unlinked before his turn in line came is prompted all the same. Breaks I5.
     TurnOfTheUnlinked,
+    /// An order leaves open what was stopped before it. Breaks I5.
+    OrderBesideTheStopped,
+    /// A unit that is given up as of a time before it was free is free as of then. Breaks I4.
+    FreedBeforeItWas,
     /// One purchase more than the offer allows is open to an account. Breaks I9.
     PerAccountOffByOne,
     /// A confirm pays the newest purchase that waits, not the oldest. Breaks I1.

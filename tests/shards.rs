@@ -338,3 +338,38 @@ fn a_funnel_is_told_once_its_offer_is_known() {
     let told = pair.decide(1, &batch(vec![item(1, to(OfferMessage::Published(Arc::new(offer(0)))))]));
     assert_eq!(funnel(&told.records), 1, "{told:?}");
 }
+
+/// Who has not heard yet that a unit is his may give up his place as of long ago: the unit was not free then.
+#[test]
+fn a_unit_that_is_given_up_before_it_was_free_is_free_since_it_was() {
+    let mut pair = Pair::new(usize::MAX);
+    let one = Offer { quantity: Some(1), ..offer(0) };
+    let mut records = vec![OfferMessage::Published(Arc::new(one))];
+    let at = |minutes: i64| Time(START + minutes * 60_000);
+    let stock = |number: u8, minutes, action| {
+        let (purchase, account) = (Uuid([number; 16]), account(number.into()));
+        OfferMessage::Stock(StockRequest { purchase, account, at: at(minutes), action })
+    };
+    records.extend((1..=3).map(|number| stock(number, number.into(), StockAction::Hold)));
+    records.push(stock(1, 14, StockAction::Release));
+    records.push(stock(2, 5, StockAction::Release));
+    let items = (0..)
+        .zip(records)
+        .map(|(offset, message)| item(offset, internal::encode_offers(&OffersRecord::To("alpha".to_owned(), message))));
+    let told = pair.decide(1, &batch(items.collect()));
+    let freed: Vec<(Uuid, StockVerdict)> = told
+        .records
+        .iter()
+        .filter(|record| &*record.topic == "accounts.inbox")
+        .filter_map(|record| {
+            let decoded = internal::decode_inbox(record.key.as_deref(), record.value.as_deref().unwrap_or_default());
+            match decoded.expect("it is ours") {
+                InboxRecord::To(_, AccountMessage::Stock(answer)) => Some((answer.purchase, answer.verdict)),
+                _ => None,
+            }
+        })
+        .filter(|(_, verdict)| matches!(verdict, StockVerdict::Freed { .. }))
+        .collect();
+    let freed_at_14 = |number| (Uuid([number; 16]), StockVerdict::Freed { at: at(14) });
+    assert_eq!(freed, [freed_at_14(2), freed_at_14(3)]);
+}

@@ -48,7 +48,10 @@ struct Claim {
 enum Standing {
     #[default]
     Nothing,
-    Held,
+    /// Since when it was free for this one, where that is known.
+    Held {
+        since: Option<Time>,
+    },
     Waiting,
     Sold {
         returnable: bool,
@@ -97,21 +100,24 @@ impl Stock {
         let claim = self.claims.entry(purchase).or_default();
         let owner = *claim.account.get_or_insert(account);
         found.check(Invariant::I4, owner == account, whose, || format!("stock was asked for {owner} before"));
+        let mut freed_at = Some(at);
         let next = match (action, claim.standing) {
             (StockAction::Hold, Standing::Nothing) => {
-                let (answer, standing) = shelf.hold(purchase);
+                let (answer, standing) = shelf.hold(purchase, at);
                 claim.standing = standing;
                 return claim.expect(purchase, answer, open, found);
             }
-            (StockAction::Sell | StockAction::SellOpen, Standing::Held) => {
+            (StockAction::Sell | StockAction::SellOpen, Standing::Held { .. }) => {
                 let returnable = action == StockAction::SellOpen;
                 shelf.held -= 1;
                 shelf.sold += 1;
                 shelf.returnable += u64::from(returnable);
                 Standing::Sold { returnable }
             }
-            (StockAction::Release, Standing::Held) => {
+            (StockAction::Release, Standing::Held { since }) => {
                 shelf.held -= 1;
+                // It may be given up as of a time at which it was not free yet.
+                freed_at = since.map(|since| since.max(at));
                 Standing::Over
             }
             (StockAction::Release, Standing::Waiting) => {
@@ -134,7 +140,7 @@ impl Stock {
         };
         found.checked(Invariant::I4, 1);
         claim.standing = next;
-        self.serve(offer, Some(at), open, found);
+        self.serve(offer, freed_at, open, found);
     }
 
     /// An answer of the offers stage. In a pass over a share of the offers, requests are seen first.
@@ -192,7 +198,7 @@ impl Stock {
             let Some(purchase) = shelf.line.pop_front() else { break };
             shelf.hold_one();
             if let Some(claim) = self.claims.get_mut(&purchase) {
-                claim.standing = Standing::Held;
+                claim.standing = Standing::Held { since: at };
                 claim.expect(purchase, Answer::Freed(at), open, found);
             }
         }
@@ -224,11 +230,11 @@ impl Shelf {
     }
 
     /// What a hold must be answered.
-    fn hold(&mut self, purchase: Uuid) -> (Answer, Standing) {
+    fn hold(&mut self, purchase: Uuid, at: Time) -> (Answer, Standing) {
         let room = self.published.map_or(0, |(_, _, waitlist_max)| waitlist_max);
         if self.has_free() {
             self.hold_one();
-            (Answer::Held, Standing::Held)
+            (Answer::Held, Standing::Held { since: Some(at) })
         } else if (self.line.len() as u64) < room && self.may_free_up() {
             self.line.push_back(purchase);
             (Answer::Waitlisted, Standing::Waiting)

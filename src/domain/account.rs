@@ -230,9 +230,12 @@ impl Account {
         purchase.forget_at(rules).filter(|_| !is_needed)
     }
 
-    /// When the links of who has unlinked are forgotten, whatever was told of his card since. Of who was never linked a
-    /// card's status stays: the link that it holds against may be read yet.
+    /// When the links of who has unlinked are forgotten, whatever was told of his card since; not before what is open
+    /// has ended. Of who was never linked a card's status stays: the link that it holds against may be read yet.
     pub fn links_gone_at(&self, rules: &Rules) -> Option<Time> {
+        if self.purchases.iter().any(|p| p.state.is_open()) {
+            return None;
+        }
         let full = self.links.iter().rfind(|entry| entry.change.is_full())?;
         let last = self.links.last()?;
         matches!(full.change, LinkChange::Unlink).then(|| last.at.after(rules.windows.forget_after))

@@ -34,8 +34,15 @@ pub struct Entry {
 /// What a purchase has of an offer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Claim {
-    Held { offer: String },
-    Waiting { offer: String, place: u64 },
+    /// Since the order, or since what freed the unit.
+    Held {
+        offer: String,
+        since: Time,
+    },
+    Waiting {
+        offer: String,
+        place: u64,
+    },
 }
 
 /// Who waits at a place of a line.

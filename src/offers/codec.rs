@@ -15,7 +15,7 @@ pub const CHANGELOG: &str = "offers.changelog";
 pub const WATERMARK_KEY: &str = "watermark";
 
 /// Grows with every change of the layout below.
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
 pub fn entry_key(offer: &str) -> String {
     format!("offer|{offer}")
@@ -105,5 +105,5 @@ record!(Entry {
     parked
 });
 record!(Totals { sum, confirm_ms, quickest_ms, slowest_ms });
-choice!(Claim { 0 => Held { offer }, 1 => Waiting { offer, place } });
+choice!(Claim { 0 => Held { offer, since }, 1 => Waiting { offer, place } });
 record!(Waiter { purchase, account });

@@ -145,10 +145,12 @@ impl OffersShard {
                 entry.open_sales += u64::from(request.action == StockAction::SellOpen);
                 self.end_line(id, request.at, out);
             }
-            (StockAction::Release, Some(Claim::Held { .. })) => {
+            (StockAction::Release, Some(Claim::Held { since, .. })) => {
                 self.book.claims.remove(&request.purchase);
                 self.book.entry(id).held -= 1;
-                self.serve_line(id, request.at, out);
+                // What was given up before it was free, by who had not heard yet that it was, is free since then.
+                let free_at = if planted::is(Bug::FreedBeforeItWas) { request.at } else { request.at.max(since) };
+                self.serve_line(id, free_at, out);
             }
             (StockAction::Release, Some(Claim::Waiting { offer, place })) => {
                 self.book.claims.remove(&request.purchase);
@@ -177,7 +179,7 @@ impl OffersShard {
         let may_free_up = entry.held > 0 || entry.open_sales > 0;
         let verdict = if entry.has_free() {
             entry.hold_one();
-            let claim = Claim::Held { offer: id.to_owned() };
+            let claim = Claim::Held { offer: id.to_owned(), since: request.at };
             self.book.claims.insert(&request.purchase, claim);
             StockVerdict::Held
         } else if entry.waiting < waitlist_max && may_free_up {
@@ -199,7 +201,7 @@ impl OffersShard {
         while self.book.entry(id).has_free() {
             let Some(waiter) = self.book.pop_waiter(id) else { return };
             self.book.entry(id).hold_one();
-            self.book.claims.insert(&waiter.purchase, Claim::Held { offer: id.to_owned() });
+            self.book.claims.insert(&waiter.purchase, Claim::Held { offer: id.to_owned(), since: at });
             out.answer(waiter.account, waiter.purchase, StockVerdict::Freed { at });
         }
         self.end_line(id, at, out);

@@ -113,6 +113,18 @@ pub const TABLE: Table = &[
             "alice hears prompt, cancelled, prompt",
         ]);
     }),
+    ("what had expired before an unlink that the next order shows has expired", |t| {
+        t.linked(ALICE);
+        t.unlink(ALICE, "15:20:00");
+        t.link(ALICE, "15:21:00");
+        t.post(ALICE, "15:01:00", BUY);
+        t.post(ALICE, "15:22:00", BUY);
+        t.expect(&[
+            "alice gift: ordered > prompted > expired",
+            "alice gift: ordered > prompted",
+            "alice hears prompt, expired, prompt",
+        ]);
+    }),
     ("who has linked anew and ordered again can't pay the former order any more", |t| {
         t.linked(ALICE);
         t.unlink(ALICE, "15:02:00");

@@ -95,6 +95,28 @@ pub const TABLE: Table = &[
         t.expect(&["alice gift: ordered > prompted > expired", "alice hears prompt, expired"]);
         bob_buys_from_the_line(t);
     }),
+    ("who unlinked in line is known to have for as long as he stands there", |t| {
+        t.set("account.forget_after", "\"1h\"");
+        t.set("account.cancel_window", "\"2h\"");
+        t.unlink(BOB, "15:12:00");
+        t.gift(|offer| (offer.quantity, offer.waitlist_max) = (Some(1), Some(1)));
+        t.linked(ALICE);
+        t.linked(BOB);
+        t.post(ALICE, "15:01:00", BUY);
+        t.post(ALICE, "15:05:00", CONFIRM);
+        t.post(BOB, "15:07:00", BUY);
+        t.watermark("16:12:00.001");
+        t.link(BOB, "16:20:00");
+        t.post(ALICE, "16:30:00", CANCEL);
+        t.expect(&[
+            "alice gift: ordered > prompted > authorized > cancelled(cancelled_by_user)",
+            "alice hears prompt, purchased, cancelled",
+            "alice pays 1500 USD",
+            "alice gets it back: cancelled_by_user",
+            "bob gift: ordered > waitlisted > cancelled(unlinked)",
+            "bob hears waitlisted, cancelled",
+        ]);
+    }),
     ("who unlinks in line, and orders again, gives up his place", |t| {
         bob_unlinks_at_15_12(t);
         t.decided_at_once("who is first in line");

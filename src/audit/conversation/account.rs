@@ -139,14 +139,29 @@ impl Account {
             let dropped = self.next_dropped(watermark);
             match (next, dropped) {
                 (Some((time, index)), kept) if kept.as_ref().is_none_or(|kept| time <= kept.time) => {
-                    match (self.stop_ahead(index), self.purchases[index].state) {
-                        (Some(stop), _) if stop.time <= time => self.end(index, stop, now),
-                        (_, State::Prompted) => self.expire(index, time),
-                        _ => self.fulfil(index, time, true),
-                    }
+                    self.end_by_time(index, time, now);
                 }
                 (_, Some(kept)) => self.drop_kept(&kept, now),
                 (_, None) => break,
+            }
+        }
+    }
+
+    fn end_by_time(&mut self, index: usize, time: Time, now: Now<'_>) {
+        match (self.stopped_by(index, time), self.purchases[index].state) {
+            (Some(stop), _) => self.end(index, stop, now),
+            (None, State::Prompted) => self.expire(index, time),
+            (None, _) => self.fulfil(index, time, true),
+        }
+    }
+
+    /// What was stopped by a moment ends, or did so before by its deadline.
+    pub fn end_what_was_stopped_by(&mut self, moment: Time, now: Now<'_>) {
+        for index in 0..self.purchases.len() {
+            match (self.stopped_by(index, moment), self.due(index, now.rules)) {
+                (Some(_), Some(time)) => self.end_by_time(index, time, now),
+                (Some(stop), None) => self.end(index, stop, now),
+                (None, _) => {}
             }
         }
     }

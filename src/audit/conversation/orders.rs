@@ -34,10 +34,7 @@ impl Account {
         let mut refusal = self.refusal_of_buy(intent, terms, now);
         if refusal.is_none() {
             // Linked anew: what was stopped before does not stand beside it.
-            for index in 0..self.purchases.len() {
-                let stop = self.stopped_by(index, intent.time);
-                stop.into_iter().for_each(|stop| self.end(index, stop, now));
-            }
+            self.end_what_was_stopped_by(intent.time, now);
             refusal = self.limit_reached(intent.time, terms, now);
         }
         if let Some(reason) = refusal {

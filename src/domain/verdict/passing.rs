@@ -52,7 +52,8 @@ impl Judge<'_> {
         ends.chain(confirms).filter(|(at, _)| at.is_passed_by(mark)).min()
     }
 
-    fn end(&mut self, index: usize, at: Time) {
+    /// Time has come to what ends a purchase.
+    pub(super) fn end(&mut self, index: usize, at: Time) {
         if self.is_stopped_by(index, at) {
             self.end_stopped(index);
         } else if self.account.purchases[index].state == State::Prompted {

@@ -146,8 +146,13 @@ impl Judge<'_> {
     /// What was stopped by then makes room for a new order, and can't be paid beside it.
     pub(super) fn end_all_stopped_by(&mut self, moment: Time) {
         for index in 0..self.account.purchases.len() {
-            if self.is_stopped_by(index, moment) {
-                self.end_stopped(index);
+            if !self.is_stopped_by(index, moment) || planted::is(Bug::OrderBesideTheStopped) {
+                continue;
+            }
+            match self.account.ends_at(&self.account.purchases[index], self.rules) {
+                // Its window may have ended before.
+                Some(at) => self.end(index, at),
+                None => self.end_stopped(index),
             }
         }
     }
