@@ -219,8 +219,11 @@ impl Account {
     fn links_tidied_at(&self, rules: &Rules) -> Option<Time> {
         let base = self.links.iter().rposition(|entry| entry.change.is_full())?;
         let is_tidy = self.links[0].at == self.links[base].at;
-        let is_held = self.purchases.iter().any(|p| p.state.is_open());
-        (!is_tidy && !is_held).then(|| self.links[base].at.after(rules.windows.buy_max_age))
+        (!is_tidy && !self.has_open()).then(|| self.links[base].at.after(rules.windows.buy_max_age))
+    }
+
+    fn has_open(&self) -> bool {
+        self.purchases.iter().any(|purchase| purchase.state.is_open())
     }
 
     /// When a purchase may be forgotten. Not while another one waits that its confirm could pay if it came again.
@@ -233,7 +236,7 @@ impl Account {
     /// When the links of who has unlinked are forgotten, whatever was told of his card since; not before what is open
     /// has ended. Of who was never linked a card's status stays: the link that it holds against may be read yet.
     pub fn links_gone_at(&self, rules: &Rules) -> Option<Time> {
-        if self.purchases.iter().any(|p| p.state.is_open()) {
+        if self.has_open() {
             return None;
         }
         let full = self.links.iter().rfind(|entry| entry.change.is_full())?;

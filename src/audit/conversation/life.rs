@@ -58,7 +58,7 @@ impl Account {
     /// A purchase that waits is cancelled, and its unit or place is free.
     pub fn end(&mut self, index: usize, stop: Stop, now: Now<'_>) {
         // Whatever stopped the account first has stopped this.
-        let stop = self.stop_ahead(index).filter(|ahead| ahead.time <= stop.time).unwrap_or(stop);
+        let stop = self.stopped_by(index, stop.time).unwrap_or(stop);
         self.end_freeing(index, stop, stop.time, now);
     }
 
